@@ -1,0 +1,106 @@
+package io.turnkeeper.db;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import io.turnkeeper.base.Refusal;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.UUID;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import org.jdbi.v3.core.ConnectionException;
+import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
+
+/** The connection pool. Transactions are READ COMMITTED and short; each connection's session runs in UTC. */
+public final class Db implements AutoCloseable {
+  private final HikariDataSource pool;
+  private final Jdbi jdbi;
+
+  private Db(HikariDataSource pool) {
+    this.pool = pool;
+    this.jdbi = Jdbi.create(pool);
+    jdbi.registerArrayType(UUID.class, "uuid");
+    jdbi.registerArrayType(Long.class, "bigint");
+    jdbi.registerArrayType(Integer.class, "integer");
+    jdbi.registerArrayType(Short.class, "smallint");
+    jdbi.registerArrayType(Boolean.class, "boolean");
+    jdbi.registerArrayType(String.class, "text");
+    jdbi.registerArrayType(byte[].class, "bytea");
+  }
+
+  /**
+   * Opens a pool. Does not connect yet: a database that is away shows at the first transaction.
+   *
+   * @param connectionTimeout how long a caller waits for a free connection before it is refused
+   */
+  public static Db open(DatabaseUrl url, int poolSize, Duration connectionTimeout) {
+    HikariConfig config = new HikariConfig();
+    config.setPoolName("turnkeeper");
+    config.setJdbcUrl(url.jdbcUrl());
+    url.user().ifPresent(config::setUsername);
+    url.password().ifPresent(config::setPassword);
+    config.setMaximumPoolSize(poolSize);
+    config.setMinimumIdle(Math.min(2, poolSize));
+    config.setConnectionTimeout(connectionTimeout.toMillis());
+    config.setInitializationFailTimeout(-1);
+    config.setAutoCommit(false);
+    config.addDataSourceProperty("ApplicationName", "turnkeeper");
+    config.addDataSourceProperty("reWriteBatchedInserts", "true");
+    config.addDataSourceProperty("connectTimeout", "5");
+    config.addDataSourceProperty("socketTimeout", "30");
+    config.addDataSourceProperty("tcpKeepAlive", "true");
+    return new Db(new HikariDataSource(config));
+  }
+
+  /**
+   * Runs the work in one transaction and commits it; any exception rolls it back and is passed on.
+   *
+   * @throws Refusal.Unavailable when no connection could be had in time; nothing was done
+   */
+  public <T extends @org.jspecify.annotations.Nullable Object> T inTx(Function<Tx, T> work) {
+    try {
+      return jdbi.inTransaction(
+          TransactionIsolationLevel.READ_COMMITTED, handle -> work.apply(new Tx(handle)));
+    } catch (ConnectionException noConnection) {
+      throw unavailable(noConnection);
+    }
+  }
+
+  /** As {@link #inTx}, for work without an answer. */
+  public void useTx(Consumer<Tx> work) {
+    inTx(
+        tx -> {
+          work.accept(tx);
+          return true;
+        });
+  }
+
+  /** Connections in use, and the most there may be. */
+  public PoolUse poolUse() {
+    var bean = pool.getHikariPoolMXBean();
+    return new PoolUse(
+        bean == null ? 0 : bean.getActiveConnections(),
+        bean == null ? 0 : bean.getThreadsAwaitingConnection(),
+        pool.getMaximumPoolSize());
+  }
+
+  public record PoolUse(int active, int waiting, int max) {}
+
+  @Override
+  public void close() {
+    pool.close();
+  }
+
+  private static Refusal unavailable(ConnectionException cause) {
+    Throwable root = cause;
+    while (root.getCause() != null && !(root instanceof SQLException sql && sql.getSQLState() != null)) {
+      root = root.getCause();
+    }
+    String state = root instanceof SQLException sql && sql.getSQLState() != null ? sql.getSQLState() : "?";
+    return new Refusal.Unavailable(
+        "database_unavailable",
+        "the database does not answer (SQLSTATE " + state + "); try again",
+        Duration.ofSeconds(1));
+  }
+}

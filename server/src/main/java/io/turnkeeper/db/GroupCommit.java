@@ -1,0 +1,162 @@
+package io.turnkeeper.db;
+
+import io.turnkeeper.base.Refusal;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.BiFunction;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A writer that takes whatever has gathered since its last commit and writes it in one transaction. One caller alone waits for
+ * nothing but its own commit; a thousand share an fsync.
+ *
+ * <p>Items are written in the order in which they were submitted. A batch that fails is written again item by item, so that one
+ * bad item fails alone. When a commit's outcome is unknown, every item of the batch fails with
+ * {@link Refusal.Unavailable}: the caller must not assume either outcome.
+ *
+ * @param <I> what is written
+ * @param <R> what the caller gets back, one per item
+ */
+public final class GroupCommit<I, R> implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(GroupCommit.class);
+
+  /** Items waiting; beyond it callers wait for room. */
+  private static final int WAITING_MAX = 16_384;
+
+  private static final Duration ROOM_WAIT = Duration.ofSeconds(10);
+
+  private record Waiting<I, R>(I item, CompletableFuture<R> answer) {}
+
+  private final Db db;
+  private final int batchMax;
+  private final BiFunction<Tx, List<I>, List<R>> write;
+  private final BlockingQueue<Waiting<I, R>> waiting = new ArrayBlockingQueue<>(WAITING_MAX);
+  private final Thread thread;
+  private volatile boolean closing;
+
+  /**
+   * @param name of the writer's thread
+   * @param batchMax most items in one transaction
+   * @param write writes the items and answers one result for each, in the same order
+   */
+  public GroupCommit(Db db, String name, int batchMax, BiFunction<Tx, List<I>, List<R>> write) {
+    this.db = db;
+    this.batchMax = batchMax;
+    this.write = write;
+    this.thread = Thread.ofPlatform().name(name).daemon().start(this::run);
+  }
+
+  /** Hands the item over. The future completes after the commit, or exceptionally when it was not written. */
+  public CompletableFuture<R> submit(I item) {
+    Waiting<I, R> entry = new Waiting<>(item, new CompletableFuture<>());
+    try {
+      if (closing || !waiting.offer(entry, ROOM_WAIT.toMillis(), TimeUnit.MILLISECONDS)) {
+        entry.answer.completeExceptionally(busy());
+      }
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+      entry.answer.completeExceptionally(busy());
+    }
+    return entry.answer;
+  }
+
+  /**
+   * Writes the item and waits for its commit.
+   *
+   * @throws Refusal what the write refused, or {@link Refusal.Unavailable} when the deadline passed or the outcome is unknown
+   */
+  public R write(I item, Duration deadline) {
+    return await(submit(item), deadline);
+  }
+
+  /** Waits for a submitted item, with the same exceptions as {@link #write}. */
+  public static <R> R await(CompletableFuture<R> answer, Duration deadline) {
+    try {
+      return answer.get(deadline.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException failed) {
+      if (failed.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException(failed.getCause());
+    } catch (TimeoutException late) {
+      throw busy();
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+      throw busy();
+    }
+  }
+
+  /** Writes what has been handed over, then stops. */
+  @Override
+  public void close() {
+    closing = true;
+    thread.interrupt();
+    try {
+      thread.join(ROOM_WAIT);
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    for (Waiting<I, R> entry : waiting) {
+      entry.answer.completeExceptionally(busy());
+    }
+  }
+
+  private void run() {
+    List<Waiting<I, R>> batch = new ArrayList<>();
+    while (true) {
+      batch.clear();
+      try {
+        if (closing) {
+          if (waiting.drainTo(batch, batchMax) == 0) {
+            return;
+          }
+        } else {
+          batch.add(waiting.take());
+          waiting.drainTo(batch, batchMax - 1);
+        }
+      } catch (InterruptedException stopping) {
+        continue;
+      }
+      commit(batch);
+    }
+  }
+
+  private void commit(List<Waiting<I, R>> batch) {
+    try {
+      List<I> items = batch.stream().map(Waiting::item).toList();
+      List<R> answers = db.inTx(tx -> write.apply(tx, items));
+      for (int i = 0; i < batch.size(); i++) {
+        batch.get(i).answer.complete(answers.get(i));
+      }
+    } catch (RuntimeException failed) {
+      if (batch.size() > 1 && !ConnectionLoss.is(failed) && !(failed instanceof Refusal.Unavailable)) {
+        batch.forEach(entry -> commit(List.of(entry)));
+      } else {
+        RuntimeException told = ConnectionLoss.is(failed) ? unknown() : failed;
+        if (!(told instanceof Refusal)) {
+          log.warn("{}: a write failed", Thread.currentThread().getName(), failed);
+        }
+        batch.forEach(entry -> entry.answer.completeExceptionally(told));
+      }
+    }
+  }
+
+  private static Refusal busy() {
+    return new Refusal.Unavailable("database_busy", "the database did not keep up; try again", Duration.ofSeconds(1));
+  }
+
+  private static Refusal unknown() {
+    return new Refusal.Unavailable(
+        "outcome_unknown",
+        "the connection to the database broke during the write; ask before you send it again",
+        Duration.ofSeconds(1));
+  }
+}
