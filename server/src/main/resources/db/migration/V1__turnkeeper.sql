@@ -99,6 +99,8 @@ CREATE TABLE mailboxes (
   paused_by        text,                                  -- this conversation itself is paused
   CHECK ((state = 'leased') = (replica_id IS NOT NULL)),
   CHECK (running <= (state = 'leased')),
+  CHECK (state IN ('idle', 'leased') OR pending > 0),
+  CHECK (state <> 'idle' OR pending = 0),
   FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX mailboxes_ready   ON mailboxes (priority DESC, tag, conversation_key) WHERE state = 'ready';

@@ -1,0 +1,5 @@
+/** Conversations: identity and metadata, cold. */
+@NullMarked
+package io.turnkeeper.conversation;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,248 @@
+package io.turnkeeper.queue;
+
+import io.turnkeeper.base.Json;
+import io.turnkeeper.base.LeaseToken;
+import io.turnkeeper.base.AgentId;
+import io.turnkeeper.base.Conversation;
+import io.turnkeeper.base.OrganizationId;
+import io.turnkeeper.base.RunId;
+import io.turnkeeper.db.Tx;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import org.jdbi.v3.core.statement.SqlStatement;
+import org.jspecify.annotations.Nullable;
+
+/** Claims, and what a lease entitles to. The only maker of lease tokens. */
+final class Leases {
+  private final FairShare fairShare;
+
+  Leases(FairShare fairShare) {
+    this.fairShare = fairShare;
+  }
+
+  List<Claimed> claim(Tx tx, int replica, int slots) {
+    List<Gate.Candidate> candidates =
+        tx.query(LeaseSql.PICK)
+            .bind("slots", slots)
+            .map((row, context) -> candidate(row))
+            .list();
+    if (candidates.isEmpty()) {
+      return List.of();
+    }
+    Gate.Verdict verdict = Gate.judge(tx, candidates);
+    holdBack(tx, "capped", verdict.capped());
+    holdBack(tx, "paused", verdict.paused());
+    if (verdict.granted().isEmpty()) {
+      return List.of();
+    }
+    verdict.granted().forEach(candidate -> fairShare.claimed(candidate.tag()));
+    List<Claimed> claimed = new ArrayList<>();
+    tx.query(LeaseSql.GRANT)
+        .bind("replica", replica)
+        .bindArray("keys", Long.class, verdict.granted().stream().map(Gate.Candidate::key).toList())
+        .map((row, context) -> claimed.add(claimed(row, replica)))
+        .list();
+    return claimed;
+  }
+
+  /** The leases among these that are still good; their mailboxes are locked until the transaction ends. */
+  Set<LeaseToken> lock(Tx tx, int replica, List<LeaseToken> leases) {
+    if (leases.isEmpty()) {
+      return Set.of();
+    }
+    Map<Long, LeaseToken> byKey = new HashMap<>();
+    leases.forEach(lease -> byKey.put(lease.conversation().key(), lease));
+    Set<LeaseToken> good = new HashSet<>();
+    leases(tx.query(LeaseSql.LOCK_LEASES), replica, List.copyOf(byKey.values()))
+        .map(
+            (row, context) -> {
+              LeaseToken lease = byKey.get(row.getLong("conversation_key"));
+              return lease != null && lease.epoch() == row.getLong("epoch") && good.add(lease);
+            })
+        .list();
+    return good;
+  }
+
+  Set<RunId> settle(Tx tx, int replica, List<Settlement> ends) {
+    if (ends.isEmpty()) {
+      return Set.of();
+    }
+    List<@Nullable String> outputs = new ArrayList<>();
+    List<@Nullable String> errors = new ArrayList<>();
+    for (Settlement end : ends) {
+      outputs.add(end.output() == null ? null : Json.write(end.output()));
+      errors.add(end.error() == null ? null : Json.write(end.error()));
+    }
+    List<UUID> settled =
+        leases(
+                tx.query(LeaseSql.SETTLE),
+                replica,
+                ends.stream().map(Settlement::lease).toList())
+            .bindArray("runs", UUID.class, ends.stream().map(end -> end.run().value()).toList())
+            .bindArray("statuses", String.class, ends.stream().map(end -> end.status().word()).toList())
+            .bindArray("outputs", String.class, outputs)
+            .bindArray("errors", String.class, errors)
+            .mapTo(UUID.class)
+            .list();
+    Set<RunId> ids = new HashSet<>();
+    settled.forEach(id -> ids.add(new RunId(id)));
+    return ids;
+  }
+
+  boolean requeue(Tx tx, LeaseToken lease, RunId run, Duration delay) {
+    return one(tx, LeaseSql.REQUEUE, lease)
+            .bind("run", run.value())
+            .bind("key", lease.conversation().key())
+            .bind("delay_ms", delay.toMillis())
+            .execute()
+        == 1;
+  }
+
+  Map<LeaseToken, Run> startNext(Tx tx, int replica, List<LeaseToken> leases) {
+    if (leases.isEmpty()) {
+      return Map.of();
+    }
+    List<Gate.Candidate> candidates =
+        leases(tx.query(LeaseSql.HEADS), replica, leases)
+            .map((row, context) -> candidate(row))
+            .list();
+    if (candidates.isEmpty()) {
+      return Map.of();
+    }
+    Set<Long> granted = new HashSet<>();
+    Gate.judge(tx, candidates).granted().forEach(candidate -> granted.add(candidate.key()));
+    List<LeaseToken> going =
+        leases.stream().filter(lease -> granted.contains(lease.conversation().key())).toList();
+    if (going.isEmpty()) {
+      return Map.of();
+    }
+    Map<Long, LeaseToken> byKey = new HashMap<>();
+    going.forEach(lease -> byKey.put(lease.conversation().key(), lease));
+    Map<LeaseToken, Run> started = new LinkedHashMap<>();
+    leases(tx.query(LeaseSql.START_NEXT), replica, going)
+        .map(
+            (row, context) -> {
+              Run run = RunRows.read(row);
+              LeaseToken lease = byKey.get(run.conversation().key());
+              return lease == null ? run : started.put(lease, run);
+            })
+        .list();
+    return started;
+  }
+
+  /** True when one of the mailboxes is ready again, so that somebody should claim it. */
+  boolean release(Tx tx, int replica, List<LeaseToken> leases) {
+    if (leases.isEmpty()) {
+      return false;
+    }
+    return leases(tx.query(LeaseSql.RELEASE), replica, leases)
+        .bindArray(
+            "tags",
+            Long.class,
+            leases.stream()
+                .map(lease -> fairShare.next(lease.conversation().organization()))
+                .toList())
+        .map((row, context) -> row.getBoolean("ready"))
+        .list()
+        .contains(true);
+  }
+
+  boolean setWaiting(Tx tx, LeaseToken lease, RunId run, boolean waiting) {
+    return one(tx, LeaseSql.SET_WAITING, lease)
+            .bind("run", run.value())
+            .bind("from", (waiting ? RunStatus.RUNNING : RunStatus.WAITING).word())
+            .bind("to", (waiting ? RunStatus.WAITING : RunStatus.RUNNING).word())
+            .execute()
+        == 1;
+  }
+
+  boolean setFacts(Tx tx, LeaseToken lease, RunId run, int version, @Nullable String restore) {
+    return one(tx, LeaseSql.SET_FACTS, lease)
+            .bind("run", run.value())
+            .bind("version", version)
+            .bind("restore", restore)
+            .execute()
+        == 1;
+  }
+
+  /**
+   * Moves every lease of a dead replica to the taker, epochs raised. The dead one's row must be locked by this transaction.
+   * The answer maps each lease to the run that was under way, if any.
+   */
+  Map<LeaseToken, @Nullable Run> takeOver(Tx tx, int dead, int taker) {
+    Map<Long, LeaseToken> byKey = new LinkedHashMap<>();
+    tx.query(LeaseSql.MARK_TAKEN)
+        .bind("dead", dead)
+        .bind("taker", taker)
+        .map(
+            (row, context) -> {
+              Conversation conversation =
+                  new Conversation(
+                      new OrganizationId(row.getObject("organization_id", UUID.class)),
+                      new AgentId(row.getObject("agent_id", UUID.class)),
+                      row.getLong("conversation_key"),
+                      row.getString("conversation_id"));
+              return byKey.put(
+                  conversation.key(), new LeaseToken(conversation, row.getLong("epoch"), taker));
+            })
+        .list();
+    Map<LeaseToken, @Nullable Run> taken = new LinkedHashMap<>();
+    byKey.values().forEach(lease -> taken.put(lease, null));
+    if (!taken.isEmpty()) {
+      leases(tx.query(LeaseSql.ADOPT_RUNS), null, List.copyOf(byKey.values()))
+          .map(
+              (row, context) -> {
+                Run run = RunRows.read(row);
+                LeaseToken lease = byKey.get(run.conversation().key());
+                return lease == null ? run : taken.put(lease, run);
+              })
+          .list();
+    }
+    return taken;
+  }
+
+  private static void holdBack(Tx tx, String state, List<Long> keys) {
+    if (!keys.isEmpty()) {
+      tx.update(LeaseSql.HOLD_BACK)
+          .bind("state", state)
+          .bindArray("keys", Long.class, keys)
+          .execute();
+    }
+  }
+
+  private static Claimed claimed(java.sql.ResultSet row, int replica)
+      throws java.sql.SQLException {
+    Run run = RunRows.read(row);
+    return new Claimed(new LeaseToken(run.conversation(), row.getLong("epoch"), replica), run);
+  }
+
+  private static Gate.Candidate candidate(java.sql.ResultSet row) throws java.sql.SQLException {
+    return new Gate.Candidate(
+        row.getLong("conversation_key"),
+        row.getObject("organization_id", UUID.class),
+        row.getObject("agent_id", UUID.class),
+        row.getLong("tag"));
+  }
+
+  private static org.jdbi.v3.core.statement.Update one(Tx tx, String sql, LeaseToken lease) {
+    return tx.update(sql)
+        .bind("organization", lease.conversation().organization().value())
+        .bind("epoch", lease.epoch())
+        .bind("replica", lease.replica());
+  }
+
+  private static <S extends SqlStatement<S>> S leases(
+      S statement, @Nullable Integer replica, List<LeaseToken> leases) {
+    S bound = replica == null ? statement : statement.bind("replica", replica);
+    return bound
+        .bindArray("keys", Long.class, leases.stream().map(l -> l.conversation().key()).toList())
+        .bindArray("epochs", Long.class, leases.stream().map(LeaseToken::epoch).toList());
+  }
+}
