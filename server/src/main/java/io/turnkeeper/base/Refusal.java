@@ -4,8 +4,9 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Why a request is not done. One sealed family, mapped to problem details by an exhaustive switch. The {@link #code} is stable:
- * clients may branch on it. The message is for people and never holds a secret.
+ * Why a request is not done. One sealed family, mapped to problem details by an exhaustive switch.
+ * The {@link #code} is stable: clients may branch on it. The message is for people and never holds
+ * a secret.
  */
 public abstract sealed class Refusal extends RuntimeException {
   private static final long serialVersionUID = 1L;

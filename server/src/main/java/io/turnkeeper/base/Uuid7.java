@@ -21,7 +21,9 @@ public final class Uuid7 {
     return at(epochMillis, 0, 0);
   }
 
-  /** The UUID in its 36-character form, or empty. {@link UUID#fromString} also takes shorter ones. */
+  /**
+   * The UUID in its 36-character form, or empty. {@link UUID#fromString} also takes shorter ones.
+   */
   public static Optional<UUID> parse(String text) {
     if (text.length() != CANONICAL_LENGTH) {
       return Optional.empty();

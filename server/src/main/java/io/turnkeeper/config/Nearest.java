@@ -15,10 +15,8 @@ final class Nearest {
   static Optional<String> to(String typed, Collection<String> names) {
     return names.stream()
         .map(name -> new Near(name, distance(typed, name)))
-        .filter(
-            near ->
-                near.distance() <= Math.max(2, near.name().length() / 3)
-                    || sameEnd(typed, near.name()))
+        .filter(near ->
+            near.distance() <= Math.max(2, near.name().length() / 3) || sameEnd(typed, near.name()))
         .min(Comparator.comparingInt(Near::distance).thenComparing(Near::name))
         .map(Near::name);
   }

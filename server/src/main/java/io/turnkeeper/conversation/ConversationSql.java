@@ -57,8 +57,7 @@ final class ConversationSql {
            WHERE r.conversation_key = c.key ORDER BY r.turn DESC LIMIT 1) last ON true
       """;
 
-  static final String FIND =
-      SELECT + " WHERE c.organization_id = :organization AND c.id = :id";
+  static final String FIND = SELECT + " WHERE c.organization_id = :organization AND c.id = :id";
 
   private static final String FILTER =
       """
@@ -79,20 +78,20 @@ final class ConversationSql {
           + SELECT
           + FILTER
           + """
-            ) found
-             WHERE (:activity::text IS NULL OR found.activity = :activity)
-             ORDER BY
-               CASE WHEN :ascending AND :order = 'CREATED' THEN found.created_at END ASC,
-               CASE WHEN NOT :ascending AND :order = 'CREATED' THEN found.created_at END DESC,
-               CASE WHEN :ascending AND :order = 'UPDATED' THEN found.updated_at END ASC,
-               CASE WHEN NOT :ascending AND :order = 'UPDATED' THEN found.updated_at END DESC,
-               CASE WHEN :ascending AND :order = 'ID' THEN found.id END ASC,
-               CASE WHEN NOT :ascending AND :order = 'ID' THEN found.id END DESC,
-               CASE WHEN :ascending AND :order = 'ACTIVITY' THEN found.activity END ASC,
-               CASE WHEN NOT :ascending AND :order = 'ACTIVITY' THEN found.activity END DESC,
-               found.key DESC
-             LIMIT :limit OFFSET :offset
-            """;
+          ) found
+           WHERE (:activity::text IS NULL OR found.activity = :activity)
+           ORDER BY
+             CASE WHEN :ascending AND :order = 'CREATED' THEN found.created_at END ASC,
+             CASE WHEN NOT :ascending AND :order = 'CREATED' THEN found.created_at END DESC,
+             CASE WHEN :ascending AND :order = 'UPDATED' THEN found.updated_at END ASC,
+             CASE WHEN NOT :ascending AND :order = 'UPDATED' THEN found.updated_at END DESC,
+             CASE WHEN :ascending AND :order = 'ID' THEN found.id END ASC,
+             CASE WHEN NOT :ascending AND :order = 'ID' THEN found.id END DESC,
+             CASE WHEN :ascending AND :order = 'ACTIVITY' THEN found.activity END ASC,
+             CASE WHEN NOT :ascending AND :order = 'ACTIVITY' THEN found.activity END DESC,
+             found.key DESC
+           LIMIT :limit OFFSET :offset
+          """;
 
   static final String COUNT =
       "SELECT count(*) FROM ("

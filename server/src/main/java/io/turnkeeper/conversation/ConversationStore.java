@@ -51,8 +51,8 @@ public final class ConversationStore {
   private record Row(long key, @Nullable UUID agent) {}
 
   /**
-   * Finds, makes or binds the conversations; one answer for each, in the same order. At most three statements, and one when all
-   * are known and bound.
+   * Finds, makes or binds the conversations; one answer for each, in the same order. At most three
+   * statements, and one when all are known and bound.
    */
   public List<Resolved> resolve(Tx tx, List<Wanted> wanted) {
     Map<Name, Row> known = keys(tx, wanted);
@@ -60,11 +60,10 @@ public final class ConversationStore {
         wanted.stream().filter(w -> w.create() && !known.containsKey(name(w))).toList();
     List<Wanted> unbound =
         wanted.stream()
-            .filter(
-                w -> {
-                  Row row = known.get(name(w));
-                  return row != null && row.agent() == null;
-                })
+            .filter(w -> {
+              Row row = known.get(name(w));
+              return row != null && row.agent() == null;
+            })
             .toList();
     if (!missing.isEmpty()) {
       create(tx, missing);
@@ -129,8 +128,7 @@ public final class ConversationStore {
   }
 
   /** Sets the given keys; false when there is no such conversation. */
-  public boolean mergeMetadata(
-      Tx tx, OrganizationId organization, String id, ObjectNode metadata) {
+  public boolean mergeMetadata(Tx tx, OrganizationId organization, String id, ObjectNode metadata) {
     return tx.update(ConversationSql.MERGE_METADATA)
             .bind("organization", organization.value())
             .bind("id", id)
@@ -139,7 +137,9 @@ public final class ConversationStore {
         == 1;
   }
 
-  /** Removes the row; everything that hangs on it must have gone before, in the same transaction. */
+  /**
+   * Removes the row; everything that hangs on it must have gone before, in the same transaction.
+   */
   public boolean delete(Tx tx, OrganizationId organization, long key) {
     return tx.update(ConversationSql.DELETE)
             .bind("organization", organization.value())
@@ -165,11 +165,10 @@ public final class ConversationStore {
             UUID.class,
             wanted.stream().map(w -> w.organization().value()).toList())
         .bindArray("ids", String.class, wanted.stream().map(Wanted::id).toList())
-        .map(
-            (row, context) ->
-                rows.put(
-                    new Name(row.getObject("organization_id", UUID.class), row.getString("id")),
-                    new Row(row.getLong("key"), row.getObject("agent_id", UUID.class))))
+        .map((row, context) ->
+            rows.put(
+                new Name(row.getObject("organization_id", UUID.class), row.getString("id")),
+                new Row(row.getLong("key"), row.getObject("agent_id", UUID.class))))
         .list();
     return rows;
   }

@@ -11,8 +11,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where the database is: {@code postgresql://user:password@host:port,host2:port/name?option=value}, as libpq writes it, or the
- * same with a {@code jdbc:} prefix. Its text form never shows the password.
+ * Where the database is: {@code postgresql://user:password@host:port,host2:port/name?option=value},
+ * as libpq writes it, or the same with a {@code jdbc:} prefix. Its text form never shows the
+ * password.
  */
 public final class DatabaseUrl {
   private final String jdbcUrl;
@@ -26,7 +27,8 @@ public final class DatabaseUrl {
   }
 
   /**
-   * @throws Refusal.Invalid when it is not a PostgreSQL URL; the message does not repeat it, for it may hold a password
+   * @throws Refusal.Invalid when it is not a PostgreSQL URL; the message does not repeat it, for it
+   *     may hold a password
    */
   public static DatabaseUrl parse(String text) {
     String url = text.startsWith("jdbc:") ? text.substring("jdbc:".length()) : text;
@@ -37,7 +39,9 @@ public final class DatabaseUrl {
       rest = url.substring("postgres://".length());
     } else {
       throw new Refusal.Invalid(
-          "database_url", "database-url", "a database URL looks like postgresql://user:password@host:5432/name");
+          "database_url",
+          "database-url",
+          "a database URL looks like postgresql://user:password@host:5432/name");
     }
     String user = null;
     String password = null;
@@ -66,10 +70,12 @@ public final class DatabaseUrl {
     }
     String query = kept.isEmpty() ? "" : "?" + String.join("&", kept);
     try {
-      // Hosts may be a comma-separated list, which URI takes only as an opaque authority: enough of a check.
+      // Hosts may be a comma-separated list, which URI takes only as an opaque authority: enough of
+      // a check.
       new URI("postgresql://" + rest + query);
     } catch (URISyntaxException bad) {
-      throw new Refusal.Invalid("database_url", "database-url", "the database URL has a character that must be escaped");
+      throw new Refusal.Invalid(
+          "database_url", "database-url", "the database URL has a character that must be escaped");
     }
     return new DatabaseUrl("jdbc:postgresql://" + rest + query, user, password);
   }

@@ -12,7 +12,10 @@ import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
 
-/** The connection pool. Transactions are READ COMMITTED and short; each connection's session runs in UTC. */
+/**
+ * The connection pool. Transactions are READ COMMITTED and short; each connection's session runs in
+ * UTC.
+ */
 public final class Db implements AutoCloseable {
   private final HikariDataSource pool;
   private final Jdbi jdbi;
@@ -69,11 +72,10 @@ public final class Db implements AutoCloseable {
 
   /** As {@link #inTx}, for work without an answer. */
   public void useTx(Consumer<Tx> work) {
-    inTx(
-        tx -> {
-          work.accept(tx);
-          return true;
-        });
+    inTx(tx -> {
+      work.accept(tx);
+      return true;
+    });
   }
 
   /** Connections in use, and the most there may be. */
@@ -94,10 +96,12 @@ public final class Db implements AutoCloseable {
 
   private static Refusal unavailable(ConnectionException cause) {
     Throwable root = cause;
-    while (root.getCause() != null && !(root instanceof SQLException sql && sql.getSQLState() != null)) {
+    while (root.getCause() != null
+        && !(root instanceof SQLException sql && sql.getSQLState() != null)) {
       root = root.getCause();
     }
-    String state = root instanceof SQLException sql && sql.getSQLState() != null ? sql.getSQLState() : "?";
+    String state =
+        root instanceof SQLException sql && sql.getSQLState() != null ? sql.getSQLState() : "?";
     return new Refusal.Unavailable(
         "database_unavailable",
         "the database does not answer (SQLSTATE " + state + "); try again",

@@ -15,12 +15,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A writer that takes whatever has gathered since its last commit and writes it in one transaction. One caller alone waits for
- * nothing but its own commit; a thousand share an fsync.
+ * A writer that takes whatever has gathered since its last commit and writes it in one transaction.
+ * One caller alone waits for nothing but its own commit; a thousand share an fsync.
  *
- * <p>Items are written in the order in which they were submitted. A batch that fails is written again item by item, so that one
- * bad item fails alone. When a commit's outcome is unknown, every item of the batch fails with
- * {@link Refusal.Unavailable}: the caller must not assume either outcome.
+ * <p>Items are written in the order in which they were submitted. A batch that fails is written
+ * again item by item, so that one bad item fails alone. When a commit's outcome is unknown, every
+ * item of the batch fails with {@link Refusal.Unavailable}: the caller must not assume either
+ * outcome.
  *
  * @param <I> what is written
  * @param <R> what the caller gets back, one per item
@@ -54,7 +55,10 @@ public final class GroupCommit<I, R> implements AutoCloseable {
     this.thread = Thread.ofPlatform().name(name).daemon().start(this::run);
   }
 
-  /** Hands the item over. The future completes after the commit, or exceptionally when it was not written. */
+  /**
+   * Hands the item over. The future completes after the commit, or exceptionally when it was not
+   * written.
+   */
   public CompletableFuture<R> submit(I item) {
     Waiting<I, R> entry = new Waiting<>(item, new CompletableFuture<>());
     try {
@@ -71,7 +75,8 @@ public final class GroupCommit<I, R> implements AutoCloseable {
   /**
    * Writes the item and waits for its commit.
    *
-   * @throws Refusal what the write refused, or {@link Refusal.Unavailable} when the deadline passed or the outcome is unknown
+   * @throws Refusal what the write refused, or {@link Refusal.Unavailable} when the deadline passed
+   *     or the outcome is unknown
    */
   public R write(I item, Duration deadline) {
     return await(submit(item), deadline);
@@ -137,7 +142,9 @@ public final class GroupCommit<I, R> implements AutoCloseable {
         batch.get(i).answer.complete(answers.get(i));
       }
     } catch (RuntimeException failed) {
-      if (batch.size() > 1 && !ConnectionLoss.is(failed) && !(failed instanceof Refusal.Unavailable)) {
+      if (batch.size() > 1
+          && !ConnectionLoss.is(failed)
+          && !(failed instanceof Refusal.Unavailable)) {
         batch.forEach(entry -> commit(List.of(entry)));
       } else {
         RuntimeException told = ConnectionLoss.is(failed) ? unknown() : failed;
@@ -150,7 +157,8 @@ public final class GroupCommit<I, R> implements AutoCloseable {
   }
 
   private static Refusal busy() {
-    return new Refusal.Unavailable("database_busy", "the database did not keep up; try again", Duration.ofSeconds(1));
+    return new Refusal.Unavailable(
+        "database_busy", "the database did not keep up; try again", Duration.ofSeconds(1));
   }
 
   private static Refusal unknown() {

@@ -7,8 +7,9 @@ import org.jdbi.v3.core.statement.Query;
 import org.jdbi.v3.core.statement.Update;
 
 /**
- * A transaction under way. Methods that must commit together take the same one as their first parameter; nobody opens a
- * second inside. Statements use named parameters ({@code :name}); arrays are bound as Java arrays.
+ * A transaction under way. Methods that must commit together take the same one as their first
+ * parameter; nobody opens a second inside. Statements use named parameters ({@code :name}); arrays
+ * are bound as Java arrays.
  */
 public final class Tx {
   private final Handle handle;

@@ -1,4 +1,7 @@
-/** PostgreSQL: pool, transactions, group commit, migrations, the session connection, the embedded server. */
+/**
+ * PostgreSQL: pool, transactions, group commit, migrations, the session connection, the embedded
+ * server.
+ */
 @NullMarked
 package io.turnkeeper.db;
 

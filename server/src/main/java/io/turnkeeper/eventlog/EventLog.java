@@ -15,8 +15,9 @@ import java.util.UUID;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The append-only log of run events. A stream is a cursor over it: events become visible after commit, ids are dense and ordered,
- * and a reader that resumes from any id, on any replica, at any later time within retention, gets every event once.
+ * The append-only log of run events. A stream is a cursor over it: events become visible after
+ * commit, ids are dense and ordered, and a reader that resumes from any id, on any replica, at any
+ * later time within retention, gets every event once.
  */
 public final class EventLog {
   private final Partitions partitions;
@@ -29,7 +30,10 @@ public final class EventLog {
     this.partitions = new Partitions(retention);
   }
 
-  /** The events among these that were written: the others' leases are lost. One statement for all, of one replica. */
+  /**
+   * The events among these that were written: the others' leases are lost. One statement for all,
+   * of one replica.
+   */
   public Set<Append> append(Tx tx, int replica, List<Append> events) {
     if (events.isEmpty()) {
       return Set.of();
@@ -44,11 +48,9 @@ public final class EventLog {
         .bindArray("runs", UUID.class, events.stream().map(e -> e.run().value()).toList())
         .bindArray("seqs", Integer.class, events.stream().map(Append::seq).toList())
         .bindArray("kinds", String.class, events.stream().map(Append::kind).toList())
-        .bindArray(
-            "data", String.class, events.stream().map(e -> Json.write(e.data())).toList())
-        .map(
-            (row, context) ->
-                written.add(new Place(row.getObject("run_id", UUID.class), row.getInt("seq"))))
+        .bindArray("data", String.class, events.stream().map(e -> Json.write(e.data())).toList())
+        .map((row, context) ->
+            written.add(new Place(row.getObject("run_id", UUID.class), row.getInt("seq"))))
         .list();
     Set<Append> answer = new HashSet<>();
     for (Append event : events) {
@@ -59,7 +61,10 @@ public final class EventLog {
     return answer;
   }
 
-  /** The one terminal event of a run that is not under way. Its mailbox row is locked by this transaction. */
+  /**
+   * The one terminal event of a run that is not under way. Its mailbox row is locked by this
+   * transaction.
+   */
   public void appendUnstarted(
       Tx tx, OrganizationId organization, RunId run, String kind, JsonNode data) {
     tx.update(EventSql.APPEND_UNSTARTED)
@@ -77,13 +82,12 @@ public final class EventLog {
         .bind("run", run.value())
         .bind("after", after)
         .bind("limit", limit)
-        .map(
-            (row, context) ->
-                new Event(
-                    row.getInt("seq"),
-                    row.getString("kind"),
-                    Json.parse(row.getString("data")),
-                    row.getObject("created_at", OffsetDateTime.class).toInstant()))
+        .map((row, context) ->
+            new Event(
+                row.getInt("seq"),
+                row.getString("kind"),
+                Json.parse(row.getString("data")),
+                row.getObject("created_at", OffsetDateTime.class).toInstant()))
         .list();
   }
 
@@ -111,7 +115,10 @@ public final class EventLog {
         .execute();
   }
 
-  /** Makes the partitions of the days to come and drops those past retention. At start, and now and then. */
+  /**
+   * Makes the partitions of the days to come and drops those past retention. At start, and now and
+   * then.
+   */
   public void tend(Tx tx, Instant now) {
     partitions.tend(tx, now);
   }

@@ -2,7 +2,9 @@ package io.turnkeeper.eventlog;
 
 /** The statements on the log. */
 final class EventSql {
-  /** Behind the replica's own row: a takeover comes either before or after the whole transaction. */
+  /**
+   * Behind the replica's own row: a takeover comes either before or after the whole transaction.
+   */
   static final String APPEND =
       """
       WITH fence AS MATERIALIZED (
@@ -19,7 +21,10 @@ final class EventSql {
       RETURNING run_id, seq
       """;
 
-  /** A run that never started, or waits to start again: its mailbox row is locked by this transaction. */
+  /**
+   * A run that never started, or waits to start again: its mailbox row is locked by this
+   * transaction.
+   */
   static final String APPEND_UNSTARTED =
       """
       INSERT INTO run_events (run_id, seq, organization_id, kind, data)

@@ -13,8 +13,8 @@ import java.util.Set;
 import java.util.UUID;
 
 /**
- * A partition of the log for each day, by the time in the run's id. They are made ahead, and dropped whole when their day is past
- * retention and none of its runs is still to come.
+ * A partition of the log for each day, by the time in the run's id. They are made ahead, and
+ * dropped whole when their day is past retention and none of its runs is still to come.
  */
 final class Partitions {
   /** Made ahead: a database that nobody tends for a week still accepts runs. */
@@ -40,8 +40,7 @@ final class Partitions {
     if (!mine) {
       return;
     }
-    Set<String> there =
-        new HashSet<>(tx.query(EventSql.PARTITIONS).mapTo(String.class).list());
+    Set<String> there = new HashSet<>(tx.query(EventSql.PARTITIONS).mapTo(String.class).list());
     LocalDate today = LocalDate.ofInstant(now, ZoneOffset.UTC);
     for (int day = -DAYS_BEHIND; day <= DAYS_AHEAD; day++) {
       LocalDate date = today.plusDays(day);

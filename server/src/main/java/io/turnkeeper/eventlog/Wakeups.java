@@ -7,7 +7,10 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Who waits for news of which conversation. A wake-up is a hint: to lose or double one changes latency, never content. */
+/**
+ * Who waits for news of which conversation. A wake-up is a hint: to lose or double one changes
+ * latency, never content.
+ */
 final class Wakeups {
   private final Map<Long, Set<Waiting>> waiting = new ConcurrentHashMap<>();
 
@@ -85,5 +88,4 @@ final class Wakeups {
   int subscribers() {
     return waiting.values().stream().mapToInt(Set::size).sum();
   }
-
 }

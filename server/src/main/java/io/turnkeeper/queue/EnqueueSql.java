@@ -21,8 +21,9 @@ final class EnqueueSql {
       """;
 
   /**
-   * Mailboxes are locked in key order, so batches cannot deadlock. A mailbox that is not idle keeps its place: order of
-   * acceptance is the order of turns, and only the head decides when the mailbox is ready.
+   * Mailboxes are locked in key order, so batches cannot deadlock. A mailbox that is not idle keeps
+   * its place: order of acceptance is the order of turns, and only the head decides when the
+   * mailbox is ready.
    */
   static final String ENQUEUE =
       """

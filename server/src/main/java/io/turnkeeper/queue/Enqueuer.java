@@ -49,14 +49,14 @@ final class Enqueuer {
             UUID.class,
             keyed.stream().map(run -> run.conversation().organization().value()).toList())
         .bindArray(
-            "keys", String.class, keyed.stream().map(run -> keyName(run, idempotency(run)).key()).toList())
-        .map(
-            (row, context) ->
-                used.put(
-                    new KeyName(
-                        row.getObject("organization_id", UUID.class),
-                        row.getString("idempotency_key")),
-                    new Used(row.getObject("id", UUID.class), row.getBytes("fingerprint"))))
+            "keys",
+            String.class,
+            keyed.stream().map(run -> keyName(run, idempotency(run)).key()).toList())
+        .map((row, context) ->
+            used.put(
+                new KeyName(
+                    row.getObject("organization_id", UUID.class), row.getString("idempotency_key")),
+                new Used(row.getObject("id", UUID.class), row.getBytes("fingerprint"))))
         .list();
     for (int i = 0; i < answers.length; i++) {
       Idempotency idempotency = runs.get(i).idempotency();
@@ -83,9 +83,7 @@ final class Enqueuer {
     Set<Long> busy = new HashSet<>();
     tx.query(EnqueueSql.LOCK_BOXES)
         .bindArray("keys", Long.class, asked.stream().sorted().toList())
-        .map(
-            (row, context) ->
-                row.getBoolean("busy") && busy.add(row.getLong("conversation_key")))
+        .map((row, context) -> row.getBoolean("busy") && busy.add(row.getLong("conversation_key")))
         .list();
     // What is accepted earlier in this batch makes its conversation busy too.
     for (int i = 0; i < answers.length; i++) {
@@ -137,17 +135,16 @@ final class Enqueuer {
             "tags",
             Long.class,
             column(rows, run -> fairShare.next(run.conversation().organization())))
-        .map(
-            (row, context) -> {
-              int holder = row.getInt("replica_id");
-              OptionalInt held = row.wasNull() ? OptionalInt.empty() : OptionalInt.of(holder);
-              return answers[row.getInt("n")] =
-                  new Enqueued.Accepted(
-                      new RunId(row.getObject("id", UUID.class)),
-                      row.getLong("turn"),
-                      held,
-                      row.getBoolean("ready"));
-            })
+        .map((row, context) -> {
+          int holder = row.getInt("replica_id");
+          OptionalInt held = row.wasNull() ? OptionalInt.empty() : OptionalInt.of(holder);
+          return answers[row.getInt("n")] =
+              new Enqueued.Accepted(
+                  new RunId(row.getObject("id", UUID.class)),
+                  row.getLong("turn"),
+                  held,
+                  row.getBoolean("ready"));
+        })
         .list();
   }
 

@@ -5,16 +5,21 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Tags for start-time fair queuing over organizations (Goyal, Vin and Cheng, 1996): a conversation that becomes ready gets
- * {@code max(virtual time, its organization's last tag) + 1}. Claims take the smallest tag first, and the virtual time is the
- * largest tag claimed. A tenant that queues 100,000 gets tags far ahead; a tenant that queues one is next.
+ * Tags for start-time fair queuing over organizations (Goyal, Vin and Cheng, 1996): a conversation
+ * that becomes ready gets {@code max(virtual time, its organization's last tag) + 1}. Claims take
+ * the smallest tag first, and the virtual time is the largest tag claimed. A tenant that queues
+ * 100,000 gets tags far ahead; a tenant that queues one is next.
  *
- * <p>Kept in memory by each replica: the tags themselves are in the mailboxes, and a replica that starts takes its virtual time
- * from the smallest of those that wait. Two replicas that tag for the same tenant may give the same tag, which only makes that
- * tenant's backlog look as much smaller as there are replicas.
+ * <p>Kept in memory by each replica: the tags themselves are in the mailboxes, and a replica that
+ * starts takes its virtual time from the smallest of those that wait. Two replicas that tag for the
+ * same tenant may give the same tag, which only makes that tenant's backlog look as much smaller as
+ * there are replicas.
  */
 final class FairShare {
-  /** Organizations remembered; beyond it those behind the virtual time are forgotten, which changes nothing. */
+  /**
+   * Organizations remembered; beyond it those behind the virtual time are forgotten, which changes
+   * nothing.
+   */
   private static final int REMEMBERED_MAX = 10_000;
 
   private final Map<OrganizationId, Long> last = new HashMap<>();

@@ -9,8 +9,8 @@ import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who may start: pauses and concurrency caps of agents and organizations, held inside the claim. Occupancy is counted from the
- * mailboxes that run, never kept in a counter that could leak.
+ * Who may start: pauses and concurrency caps of agents and organizations, held inside the claim.
+ * Occupancy is counted from the mailboxes that run, never kept in a counter that could leak.
  */
 final class Gate {
   record Candidate(long key, UUID organization, UUID agent, long tag) {}
@@ -28,7 +28,10 @@ final class Gate {
 
   private Gate() {}
 
-  /** Judges the candidates in their order. Their mailboxes are locked by this transaction and not yet running. */
+  /**
+   * Judges the candidates in their order. Their mailboxes are locked by this transaction and not
+   * yet running.
+   */
   static Verdict judge(Tx tx, List<Candidate> candidates) {
     Map<Pair, Limits> limits = limits(tx, candidates);
     Verdict verdict = new Verdict(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
@@ -79,16 +82,15 @@ final class Gate {
     tx.query(LeaseSql.GATES)
         .bindArray("organizations", UUID.class, pairs.stream().map(Pair::organization).toList())
         .bindArray("agents", UUID.class, pairs.stream().map(Pair::agent).toList())
-        .map(
-            (row, context) ->
-                limits.put(
-                    new Pair(
-                        row.getObject("organization_id", UUID.class),
-                        row.getObject("agent_id", UUID.class)),
-                    new Limits(
-                        row.getObject("organization_max", Integer.class),
-                        row.getObject("agent_max", Integer.class),
-                        row.getBoolean("paused"))))
+        .map((row, context) ->
+            limits.put(
+                new Pair(
+                    row.getObject("organization_id", UUID.class),
+                    row.getObject("agent_id", UUID.class)),
+                new Limits(
+                    row.getObject("organization_max", Integer.class),
+                    row.getObject("agent_max", Integer.class),
+                    row.getBoolean("paused"))))
         .list();
     return limits;
   }
@@ -100,16 +102,15 @@ final class Gate {
       Map<UUID, Integer> byOrganization) {
     tx.query(LeaseSql.COUNT_RUNNING)
         .bindArray("organizations", UUID.class, organizations)
-        .map(
-            (row, context) -> {
-              Pair pair =
-                  new Pair(
-                      row.getObject("organization_id", UUID.class),
-                      row.getObject("agent_id", UUID.class));
-              int running = row.getInt("running");
-              byAgent.merge(pair, running, Integer::sum);
-              return byOrganization.merge(pair.organization(), running, Integer::sum);
-            })
+        .map((row, context) -> {
+          Pair pair =
+              new Pair(
+                  row.getObject("organization_id", UUID.class),
+                  row.getObject("agent_id", UUID.class));
+          int running = row.getInt("running");
+          byAgent.merge(pair, running, Integer::sum);
+          return byOrganization.merge(pair.organization(), running, Integer::sum);
+        })
         .list();
   }
 }

@@ -1,8 +1,13 @@
 package io.turnkeeper.queue;
 
-/** Claiming mailboxes, and what the holder of a lease may do. Each statement says which plan it must get. */
+/**
+ * Claiming mailboxes, and what the holder of a lease may do. Each statement says which plan it must
+ * get.
+ */
 final class LeaseSql {
-  /** Must be an index scan on mailboxes_ready and stop at the limit: what cannot run is not in it. */
+  /**
+   * Must be an index scan on mailboxes_ready and stop at the limit: what cannot run is not in it.
+   */
   static final String PICK =
       """
       SELECT m.conversation_key, m.organization_id, m.agent_id, m.tag
@@ -46,7 +51,10 @@ final class LeaseSql {
        WHERE m.conversation_key = ANY (:keys::bigint[]) AND m.state = 'ready'
       """;
 
-  /** Takes the leases and starts the head run of each, in one statement: the start is durable before anything runs. */
+  /**
+   * Takes the leases and starts the head run of each, in one statement: the start is durable before
+   * anything runs.
+   */
   static final String GRANT =
       """
       WITH fence AS MATERIALIZED (
@@ -74,7 +82,9 @@ final class LeaseSql {
       RETURNING r.*, c.id AS conversation_id
       """;
 
-  /** Locks the mailboxes of leases that are still good, in key order, behind the replica's own row. */
+  /**
+   * Locks the mailboxes of leases that are still good, in key order, behind the replica's own row.
+   */
   static final String LOCK_LEASES =
       """
       WITH fence AS MATERIALIZED (
@@ -172,7 +182,10 @@ final class LeaseSql {
       RETURNING r.*, c.id AS conversation_id
       """;
 
-  /** Gives leases back. The rows are locked already, so the head that decides is the newest there is. */
+  /**
+   * Gives leases back. The rows are locked already, so the head that decides is the newest there
+   * is.
+   */
   static final String RELEASE =
       """
       UPDATE mailboxes m -- cross-tenant: a lease names its conversation

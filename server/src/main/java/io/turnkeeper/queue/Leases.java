@@ -1,9 +1,9 @@
 package io.turnkeeper.queue;
 
-import io.turnkeeper.base.Json;
-import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Conversation;
+import io.turnkeeper.base.Json;
+import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Tx;
@@ -29,10 +29,7 @@ final class Leases {
 
   List<Claimed> claim(Tx tx, int replica, int slots) {
     List<Gate.Candidate> candidates =
-        tx.query(LeaseSql.PICK)
-            .bind("slots", slots)
-            .map((row, context) -> candidate(row))
-            .list();
+        tx.query(LeaseSql.PICK).bind("slots", slots).map((row, context) -> candidate(row)).list();
     if (candidates.isEmpty()) {
       return List.of();
     }
@@ -52,7 +49,10 @@ final class Leases {
     return claimed;
   }
 
-  /** The leases among these that are still good; their mailboxes are locked until the transaction ends. */
+  /**
+   * The leases among these that are still good; their mailboxes are locked until the transaction
+   * ends.
+   */
   Set<LeaseToken> lock(Tx tx, int replica, List<LeaseToken> leases) {
     if (leases.isEmpty()) {
       return Set.of();
@@ -61,11 +61,10 @@ final class Leases {
     leases.forEach(lease -> byKey.put(lease.conversation().key(), lease));
     Set<LeaseToken> good = new HashSet<>();
     leases(tx.query(LeaseSql.LOCK_LEASES), replica, List.copyOf(byKey.values()))
-        .map(
-            (row, context) -> {
-              LeaseToken lease = byKey.get(row.getLong("conversation_key"));
-              return lease != null && lease.epoch() == row.getLong("epoch") && good.add(lease);
-            })
+        .map((row, context) -> {
+          LeaseToken lease = byKey.get(row.getLong("conversation_key"));
+          return lease != null && lease.epoch() == row.getLong("epoch") && good.add(lease);
+        })
         .list();
     return good;
   }
@@ -81,12 +80,10 @@ final class Leases {
       errors.add(end.error() == null ? null : Json.write(end.error()));
     }
     List<UUID> settled =
-        leases(
-                tx.query(LeaseSql.SETTLE),
-                replica,
-                ends.stream().map(Settlement::lease).toList())
+        leases(tx.query(LeaseSql.SETTLE), replica, ends.stream().map(Settlement::lease).toList())
             .bindArray("runs", UUID.class, ends.stream().map(end -> end.run().value()).toList())
-            .bindArray("statuses", String.class, ends.stream().map(end -> end.status().word()).toList())
+            .bindArray(
+                "statuses", String.class, ends.stream().map(end -> end.status().word()).toList())
             .bindArray("outputs", String.class, outputs)
             .bindArray("errors", String.class, errors)
             .mapTo(UUID.class)
@@ -127,12 +124,11 @@ final class Leases {
     going.forEach(lease -> byKey.put(lease.conversation().key(), lease));
     Map<LeaseToken, Run> started = new LinkedHashMap<>();
     leases(tx.query(LeaseSql.START_NEXT), replica, going)
-        .map(
-            (row, context) -> {
-              Run run = RunRows.read(row);
-              LeaseToken lease = byKey.get(run.conversation().key());
-              return lease == null ? run : started.put(lease, run);
-            })
+        .map((row, context) -> {
+          Run run = RunRows.read(row);
+          LeaseToken lease = byKey.get(run.conversation().key());
+          return lease == null ? run : started.put(lease, run);
+        })
         .list();
     return started;
   }
@@ -173,36 +169,34 @@ final class Leases {
   }
 
   /**
-   * Moves every lease of a dead replica to the taker, epochs raised. The dead one's row must be locked by this transaction.
-   * The answer maps each lease to the run that was under way, if any.
+   * Moves every lease of a dead replica to the taker, epochs raised. The dead one's row must be
+   * locked by this transaction. The answer maps each lease to the run that was under way, if any.
    */
   Map<LeaseToken, @Nullable Run> takeOver(Tx tx, int dead, int taker) {
     Map<Long, LeaseToken> byKey = new LinkedHashMap<>();
     tx.query(LeaseSql.MARK_TAKEN)
         .bind("dead", dead)
         .bind("taker", taker)
-        .map(
-            (row, context) -> {
-              Conversation conversation =
-                  new Conversation(
-                      new OrganizationId(row.getObject("organization_id", UUID.class)),
-                      new AgentId(row.getObject("agent_id", UUID.class)),
-                      row.getLong("conversation_key"),
-                      row.getString("conversation_id"));
-              return byKey.put(
-                  conversation.key(), new LeaseToken(conversation, row.getLong("epoch"), taker));
-            })
+        .map((row, context) -> {
+          Conversation conversation =
+              new Conversation(
+                  new OrganizationId(row.getObject("organization_id", UUID.class)),
+                  new AgentId(row.getObject("agent_id", UUID.class)),
+                  row.getLong("conversation_key"),
+                  row.getString("conversation_id"));
+          return byKey.put(
+              conversation.key(), new LeaseToken(conversation, row.getLong("epoch"), taker));
+        })
         .list();
     Map<LeaseToken, @Nullable Run> taken = new LinkedHashMap<>();
     byKey.values().forEach(lease -> taken.put(lease, null));
     if (!taken.isEmpty()) {
       leases(tx.query(LeaseSql.ADOPT_RUNS), null, List.copyOf(byKey.values()))
-          .map(
-              (row, context) -> {
-                Run run = RunRows.read(row);
-                LeaseToken lease = byKey.get(run.conversation().key());
-                return lease == null ? run : taken.put(lease, run);
-              })
+          .map((row, context) -> {
+            Run run = RunRows.read(row);
+            LeaseToken lease = byKey.get(run.conversation().key());
+            return lease == null ? run : taken.put(lease, run);
+          })
           .list();
     }
     return taken;
@@ -217,8 +211,7 @@ final class Leases {
     }
   }
 
-  private static Claimed claimed(java.sql.ResultSet row, int replica)
-      throws java.sql.SQLException {
+  private static Claimed claimed(java.sql.ResultSet row, int replica) throws java.sql.SQLException {
     Run run = RunRows.read(row);
     return new Claimed(new LeaseToken(run.conversation(), row.getLong("epoch"), replica), run);
   }

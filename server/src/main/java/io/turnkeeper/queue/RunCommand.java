@@ -3,7 +3,10 @@ package io.turnkeeper.queue;
 import io.turnkeeper.base.RunId;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What somebody asks of a run under way: {@code cancel} with a reason, or the {@code answer} to a permission request. */
+/**
+ * What somebody asks of a run under way: {@code cancel} with a reason, or the {@code answer} to a
+ * permission request.
+ */
 public record RunCommand(long conversationKey, RunId run, Kind kind, ObjectNode body) {
   public enum Kind {
     CANCEL,

@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Runs and mailboxes. A mailbox is the unit of claiming: one row per conversation, in the ready index only while its head run can
- * start, so that a claim costs the same whatever is queued or has been. States and who moves them:
+ * Runs and mailboxes. A mailbox is the unit of claiming: one row per conversation, in the ready
+ * index only while its head run can start, so that a claim costs the same whatever is queued or has
+ * been. States and who moves them:
  *
  * <pre>
  * idle → ready            enqueue
@@ -25,8 +26,9 @@ import tools.jackson.databind.node.ObjectNode;
  * idle | leased → delayed a head that may not start yet     delayed → ready                           promote
  * </pre>
  *
- * <p>Every method takes part in the caller's transaction. Methods that write for a run take the lease it runs under, and do
- * nothing when that lease is no longer good: a lost lease is a normal answer, not an exception.
+ * <p>Every method takes part in the caller's transaction. Methods that write for a run take the
+ * lease it runs under, and do nothing when that lease is no longer good: a lost lease is a normal
+ * answer, not an exception.
  */
 public final class RunQueue {
   private final FairShare fairShare = new FairShare();
@@ -35,22 +37,27 @@ public final class RunQueue {
   private final Upkeep upkeep = new Upkeep(fairShare);
   private final RunReads reads = new RunReads();
 
-  /** Accepts the runs, in their order; one answer for each. Accepted means durable once the transaction commits. */
+  /**
+   * Accepts the runs, in their order; one answer for each. Accepted means durable once the
+   * transaction commits.
+   */
   public List<Enqueued> enqueue(Tx tx, List<NewRun> runs) {
     return enqueuer.enqueue(tx, runs);
   }
 
   /**
-   * Takes the leases of at most {@code slots} ready conversations and starts the head run of each. Rows that another replica is
-   * claiming are passed over; fewer than asked is a normal answer, as is none.
+   * Takes the leases of at most {@code slots} ready conversations and starts the head run of each.
+   * Rows that another replica is claiming are passed over; fewer than asked is a normal answer, as
+   * is none.
    */
   public List<Claimed> claim(Tx tx, int replica, int slots) {
     return leases.claim(tx, replica, slots);
   }
 
   /**
-   * The leases among these that are still good. Their mailboxes, and the replica's own row, stay locked until the transaction
-   * ends, so that a takeover comes either before or after the whole of it.
+   * The leases among these that are still good. Their mailboxes, and the replica's own row, stay
+   * locked until the transaction ends, so that a takeover comes either before or after the whole of
+   * it.
    */
   public Set<LeaseToken> lock(Tx tx, int replica, List<LeaseToken> held) {
     return leases.lock(tx, replica, held);
@@ -61,12 +68,18 @@ public final class RunQueue {
     return leases.settle(tx, replica, ends);
   }
 
-  /** Puts a run under way back in its place, not to start before the delay has passed. False when the lease is lost. */
+  /**
+   * Puts a run under way back in its place, not to start before the delay has passed. False when
+   * the lease is lost.
+   */
   public boolean requeue(Tx tx, LeaseToken lease, RunId run, Duration delay) {
     return leases.requeue(tx, lease, run, delay);
   }
 
-  /** Starts the next run of leases with none under way, where there is one that may start; the others are not in the answer. */
+  /**
+   * Starts the next run of leases with none under way, where there is one that may start; the
+   * others are not in the answer.
+   */
   public Map<LeaseToken, Run> startNext(Tx tx, int replica, List<LeaseToken> held) {
     return leases.startNext(tx, replica, held);
   }
@@ -76,7 +89,10 @@ public final class RunQueue {
     return leases.release(tx, replica, held);
   }
 
-  /** Marks that a run waits for a person, or no longer does. False when the lease is lost or the run is not there. */
+  /**
+   * Marks that a run waits for a person, or no longer does. False when the lease is lost or the run
+   * is not there.
+   */
   public boolean setWaiting(Tx tx, LeaseToken lease, RunId run, boolean waiting) {
     return leases.setWaiting(tx, lease, run, waiting);
   }
@@ -88,8 +104,9 @@ public final class RunQueue {
   }
 
   /**
-   * Moves every lease of a dead replica to the taker, with raised epochs, and answers each with the run that was under way. The
-   * dead one's row must be locked by this transaction. The taker settles, requeues and releases them as its own.
+   * Moves every lease of a dead replica to the taker, with raised epochs, and answers each with the
+   * run that was under way. The dead one's row must be locked by this transaction. The taker
+   * settles, requeues and releases them as its own.
    */
   public Map<LeaseToken, @Nullable Run> takeOver(Tx tx, int dead, int taker) {
     return leases.takeOver(tx, dead, taker);
@@ -116,12 +133,17 @@ public final class RunQueue {
     return upkeep.liftHeld(tx, max);
   }
 
-  /** Learns from the mailboxes how far service has come, for fair tags after a start and beside other replicas. */
+  /**
+   * Learns from the mailboxes how far service has come, for fair tags after a start and beside
+   * other replicas.
+   */
   public void noticeVirtualTime(Tx tx) {
     upkeep.noticeVirtualTime(tx);
   }
 
-  /** Pauses the conversation: a run under way ends, none starts. False when it has never had a run. */
+  /**
+   * Pauses the conversation: a run under way ends, none starts. False when it has never had a run.
+   */
   public boolean pause(Tx tx, Conversation conversation, String by) {
     return upkeep.pause(tx, conversation, by);
   }

@@ -81,17 +81,16 @@ final class RunReads {
 
   QueueDepth depth(Tx tx) {
     return tx.query(ReadSql.DEPTH)
-        .map(
-            (row, context) ->
-                new QueueDepth(
-                    row.getLong("ready"),
-                    row.getLong("delayed"),
-                    row.getLong("capped"),
-                    row.getLong("paused"),
-                    row.getLong("leased"),
-                    row.getLong("running"),
-                    row.getLong("pending"),
-                    row.getDouble("oldest_ready_seconds")))
+        .map((row, context) ->
+            new QueueDepth(
+                row.getLong("ready"),
+                row.getLong("delayed"),
+                row.getLong("capped"),
+                row.getLong("paused"),
+                row.getLong("leased"),
+                row.getLong("running"),
+                row.getLong("pending"),
+                row.getDouble("oldest_ready_seconds")))
         .one();
   }
 
@@ -107,10 +106,7 @@ final class RunReads {
     }
     if (status != RunStatus.PENDING) {
       return new Why.Running(
-          status,
-          row.getInt("replica_id"),
-          address(row),
-          RunRows.instant(row, "started_at"));
+          status, row.getInt("replica_id"), address(row), RunRows.instant(row, "started_at"));
     }
     UUID head = row.getObject("head_id", UUID.class);
     if (head != null && !head.equals(run.value())) {
@@ -121,8 +117,7 @@ final class RunReads {
               .bind("turn", row.getLong("turn"))
               .mapTo(Long.class)
               .one();
-      return new Why.BehindRun(
-          new RunId(head), RunStatus.of(row.getString("head_status")), ahead);
+      return new Why.BehindRun(new RunId(head), RunStatus.of(row.getString("head_status")), ahead);
     }
     Why paused = paused(row);
     if (paused != null) {
@@ -158,24 +153,21 @@ final class RunReads {
     return by == null ? null : new Why.Paused("conversation", by, null);
   }
 
-  private static Why capped(Tx tx, OrganizationId organization, ResultSet row)
-      throws SQLException {
+  private static Why capped(Tx tx, OrganizationId organization, ResultSet row) throws SQLException {
     Integer agentMax = row.getObject("agent_max", Integer.class);
     Integer organizationMax = row.getObject("organization_max", Integer.class);
     int[] running =
         tx.query(ReadSql.COUNT_RUNNING)
             .bind("organization", organization.value())
             .bind("agent", row.getObject("agent_id", UUID.class))
-            .map(
-                (count, context) ->
-                    new int[] {
-                      count.getInt("organization_running"), count.getInt("agent_running")
-                    })
+            .map((count, context) ->
+                new int[] {count.getInt("organization_running"), count.getInt("agent_running")})
             .one();
     if (agentMax != null && (running[1] >= agentMax || organizationMax == null)) {
       return new Why.Capped("agent", running[1], agentMax);
     }
-    return new Why.Capped("organization", running[0], organizationMax == null ? 0 : organizationMax);
+    return new Why.Capped(
+        "organization", running[0], organizationMax == null ? 0 : organizationMax);
   }
 
   private static String address(ResultSet row) throws SQLException {

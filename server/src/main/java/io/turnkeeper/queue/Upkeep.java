@@ -13,7 +13,10 @@ import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What moves mailboxes without a worker. Each step is bounded, and skips rows that somebody else has locked. */
+/**
+ * What moves mailboxes without a worker. Each step is bounded, and skips rows that somebody else
+ * has locked.
+ */
 final class Upkeep {
   private record Held(
       UUID organization,
@@ -39,15 +42,14 @@ final class Upkeep {
   int liftHeld(Tx tx, int max) {
     List<Held> groups =
         tx.query(UpkeepSql.HELD_GROUPS)
-            .map(
-                (row, context) ->
-                    new Held(
-                        row.getObject("organization_id", UUID.class),
-                        row.getObject("agent_id", UUID.class),
-                        row.getString("state"),
-                        row.getObject("organization_max", Integer.class),
-                        row.getObject("agent_max", Integer.class),
-                        row.getBoolean("paused")))
+            .map((row, context) ->
+                new Held(
+                    row.getObject("organization_id", UUID.class),
+                    row.getObject("agent_id", UUID.class),
+                    row.getString("state"),
+                    row.getObject("organization_max", Integer.class),
+                    row.getObject("agent_max", Integer.class),
+                    row.getBoolean("paused")))
             .list();
     int lifted = 0;
     for (Held group : groups) {
@@ -66,8 +68,7 @@ final class Upkeep {
   }
 
   List<EndedRun> expire(Tx tx, int max, ObjectNode error) {
-    List<UUID> expired =
-        tx.query(UpkeepSql.EXPIRED).bind("max", max).mapTo(UUID.class).list();
+    List<UUID> expired = tx.query(UpkeepSql.EXPIRED).bind("max", max).mapTo(UUID.class).list();
     return endPending(tx, expired, RunStatus.TIMEOUT, error);
   }
 
@@ -85,12 +86,11 @@ final class Upkeep {
             .bindArray("runs", UUID.class, runs)
             .bind("status", status.word())
             .bind("error", Json.write(error))
-            .map(
-                (row, context) ->
-                    new EndedRun(
-                        new RunId(row.getObject("id", UUID.class)),
-                        new OrganizationId(row.getObject("organization_id", UUID.class)),
-                        row.getLong("conversation_key")))
+            .map((row, context) ->
+                new EndedRun(
+                    new RunId(row.getObject("id", UUID.class)),
+                    new OrganizationId(row.getObject("organization_id", UUID.class)),
+                    row.getLong("conversation_key")))
             .list();
     refreshHeads(tx, boxes);
     return ended;
@@ -108,7 +108,8 @@ final class Upkeep {
     return changed;
   }
 
-  boolean ask(Tx tx, OrganizationId organization, RunId run, RunCommand.Kind kind, ObjectNode body) {
+  boolean ask(
+      Tx tx, OrganizationId organization, RunId run, RunCommand.Kind kind, ObjectNode body) {
     if (kind == RunCommand.Kind.CANCEL) {
       tx.update(UpkeepSql.MARK_CANCEL)
           .bind("organization", organization.value())
@@ -130,17 +131,15 @@ final class Upkeep {
     List<Numbered> taken = new ArrayList<>();
     tx.query(UpkeepSql.TAKE_COMMANDS)
         .bind("replica", replica)
-        .map(
-            (row, context) ->
-                taken.add(
-                    new Numbered(
-                        row.getLong("id"),
-                        new RunCommand(
-                            row.getLong("conversation_key"),
-                            new RunId(row.getObject("run_id", UUID.class)),
-                            RunCommand.Kind.valueOf(
-                                row.getString("kind").toUpperCase(Locale.ROOT)),
-                            (ObjectNode) Json.parse(row.getString("body"))))))
+        .map((row, context) ->
+            taken.add(
+                new Numbered(
+                    row.getLong("id"),
+                    new RunCommand(
+                        row.getLong("conversation_key"),
+                        new RunId(row.getObject("run_id", UUID.class)),
+                        RunCommand.Kind.valueOf(row.getString("kind").toUpperCase(Locale.ROOT)),
+                        (ObjectNode) Json.parse(row.getString("body"))))))
         .list();
     taken.sort((a, b) -> Long.compare(a.id(), b.id()));
     return taken.stream().map(Numbered::command).toList();
@@ -155,8 +154,7 @@ final class Upkeep {
 
   void delete(Tx tx, Conversation conversation) {
     for (String statement :
-        Arrays.asList(
-            UpkeepSql.DELETE_COMMANDS, UpkeepSql.DELETE_RUNS, UpkeepSql.DELETE_MAILBOX)) {
+        Arrays.asList(UpkeepSql.DELETE_COMMANDS, UpkeepSql.DELETE_RUNS, UpkeepSql.DELETE_MAILBOX)) {
       tx.update(statement)
           .bind("organization", conversation.organization().value())
           .bind("key", conversation.key())
@@ -170,7 +168,10 @@ final class Upkeep {
     }
   }
 
-  /** How many more of this group may run; the claim counts again under a lock, so that this may be generous. */
+  /**
+   * How many more of this group may run; the claim counts again under a lock, so that this may be
+   * generous.
+   */
   private static int room(Tx tx, Held group) {
     if (group.organizationMax() == null && group.agentMax() == null) {
       return Integer.MAX_VALUE;
@@ -178,11 +179,10 @@ final class Upkeep {
     return tx.query(ReadSql.COUNT_RUNNING)
         .bind("organization", group.organization())
         .bind("agent", group.agent())
-        .map(
-            (row, context) ->
-                Math.min(
-                    left(group.organizationMax(), row.getInt("organization_running")),
-                    left(group.agentMax(), row.getInt("agent_running"))))
+        .map((row, context) ->
+            Math.min(
+                left(group.organizationMax(), row.getInt("organization_running")),
+                left(group.agentMax(), row.getInt("agent_running"))))
         .one();
   }
 

@@ -1,6 +1,9 @@
 package io.turnkeeper.queue;
 
-/** What moves without a worker: delays that end, caps and pauses that lift, runs that expire or are cancelled unstarted. */
+/**
+ * What moves without a worker: delays that end, caps and pauses that lift, runs that expire or are
+ * cancelled unstarted.
+ */
 final class UpkeepSql {
   static final String PROMOTE_DELAYED =
       """
@@ -12,7 +15,9 @@ final class UpkeepSql {
           ORDER BY d.ready_at LIMIT :max FOR UPDATE SKIP LOCKED)
       """;
 
-  /** Walks from one (organization, agent, state) to the next by index, whatever hangs below each. */
+  /**
+   * Walks from one (organization, agent, state) to the next by index, whatever hangs below each.
+   */
   static final String HELD_GROUPS =
       """
       WITH RECURSIVE held AS (

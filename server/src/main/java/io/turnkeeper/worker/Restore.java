@@ -6,7 +6,9 @@ public enum Restore {
   NONE,
   /** The agent loaded its session from its files, and showed that it has the history. */
   LOAD,
-  /** The agent resumed its session from its files. The protocol gives no way to check its memory. */
+  /**
+   * The agent resumed its session from its files. The protocol gives no way to check its memory.
+   */
   RESUME,
   /** A new session; the transcript so far is put before its first prompt as text. */
   REPLAY

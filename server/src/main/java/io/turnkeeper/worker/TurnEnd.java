@@ -8,7 +8,8 @@ public sealed interface TurnEnd {
   /**
    * The agent said so.
    *
-   * @param stopReason end_turn, max_tokens, max_turn_requests, refusal, or one that is not known yet
+   * @param stopReason end_turn, max_tokens, max_turn_requests, refusal, or one that is not known
+   *     yet
    * @param usage the agent's own count of tokens, if it gave one
    */
   record Ended(String stopReason, @Nullable JsonNode usage) implements TurnEnd {}

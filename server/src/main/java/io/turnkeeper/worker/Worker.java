@@ -37,7 +37,9 @@ public interface Worker extends AutoCloseable {
   /** Whether this worker can take another turn. */
   boolean alive();
 
-  /** Memory of all its processes, in bytes; 0 when it has none. Costs a scan of the process table. */
+  /**
+   * Memory of all its processes, in bytes; 0 when it has none. Costs a scan of the process table.
+   */
   long residentBytes();
 
   /** Kills every process of this worker now, without grace. An open turn ends as failed. */

@@ -1,4 +1,7 @@
-/** What executes runs: agent processes, the Agent Client Protocol, plain commands, the warden. No SQL. */
+/**
+ * What executes runs: agent processes, the Agent Client Protocol, plain commands, the warden. No
+ * SQL.
+ */
 @NullMarked
 package io.turnkeeper.worker;
 

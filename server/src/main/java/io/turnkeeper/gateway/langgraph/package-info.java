@@ -1,4 +1,6 @@
-/** The client API: threads, runs and assistants as LangGraph clients speak it. No SQL, no threads. */
+/**
+ * The client API: threads, runs and assistants as LangGraph clients speak it. No SQL, no threads.
+ */
 @NullMarked
 package io.turnkeeper.gateway.langgraph;
 
