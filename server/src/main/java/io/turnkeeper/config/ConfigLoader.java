@@ -30,6 +30,7 @@ public final class ConfigLoader {
       List.of(
           "TURNKEEPER_URL",
           "TURNKEEPER_API_KEY",
+          "TURNKEEPER_API_KEY_FILE",
           "TURNKEEPER_CONFIG",
           "TURNKEEPER_JAVA_OPTS",
           "TURNKEEPER_TEST_DATABASE_URL");
@@ -64,19 +65,6 @@ public final class ConfigLoader {
     public Inputs {
       env = Map.copyOf(env);
       flags = Map.copyOf(flags);
-    }
-
-    /**
-     * What this process was given. {@code TURNKEEPER_CONFIG} names the file when the flag does not.
-     */
-    public static Inputs ofProcess(Map<String, String> flags, Optional<Path> file) {
-      Map<String, String> env = System.getenv();
-      return new Inputs(
-          env,
-          flags,
-          file.or(() -> Optional.ofNullable(env.get("TURNKEEPER_CONFIG")).map(Path::of)),
-          Path.of(System.getProperty("user.home", "/")),
-          Machine.here());
     }
   }
 

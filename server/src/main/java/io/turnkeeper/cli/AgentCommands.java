@@ -1,0 +1,250 @@
+package io.turnkeeper.cli;
+
+import io.turnkeeper.base.Json;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+@Command(
+    name = "agent",
+    description = "Agents: the programs that answer.",
+    subcommands = AgentCommands.Add.class)
+final class AgentCommands extends Group {
+  private static final int COMMAND_CHARS_SHOWN = 60;
+
+  AgentCommands(Shell shell) {
+    super(shell);
+  }
+
+  /** Lower case, as the API spells it. */
+  enum Kind {
+    acp,
+    command
+  }
+
+  enum OnWorkerLoss {
+    fail,
+    retry,
+    resume
+  }
+
+  enum Permissions {
+    allow,
+    deny,
+    ask
+  }
+
+  @Command(
+      name = "add",
+      description = {
+        "Register an agent, or a new version of it when the name exists.",
+        "Conversations go on with the new version from their next run."
+      },
+      footerHeading = "%nExamples:%n",
+      footer = {
+        "  turnkeeper agent add opencode --env OPENAI_API_KEY=… -- opencode acp",
+        "  turnkeeper agent add claude --permissions ask -- npx -y @zed-industries/claude-code-acp",
+        "  turnkeeper agent add upper --kind command -- sh -c 'jq -r .messages[-1].content | tr a-z"
+            + " A-Z'"
+      })
+  static final class Add implements java.util.concurrent.Callable<Integer> {
+    private final Shell shell;
+    @Mixin private ServerOptions server = new ServerOptions();
+
+    @Parameters(index = "0", paramLabel = "NAME", description = "Letters, digits, '-' and '_'.")
+    private String name = "";
+
+    @Parameters(
+        index = "1..*",
+        arity = "1..*",
+        paramLabel = "COMMAND",
+        description = "The program and its arguments, after --. No shell reads them.")
+    private List<String> command = new ArrayList<>();
+
+    @Option(
+        names = "--kind",
+        description =
+            "acp: speaks the Agent Client Protocol on stdio. command: one process per run, the"
+                + " input on stdin, the answer on stdout. Default: ${DEFAULT-VALUE}.",
+        paramLabel = "acp|command")
+    private Kind kind = Kind.acp;
+
+    @Option(
+        names = "--env",
+        paramLabel = "K=V",
+        description = "A variable for the program, which sees no others. May be repeated.")
+    private Map<String, String> env = new LinkedHashMap<>();
+
+    @Option(
+        names = "--state",
+        paramLabel = "GLOB",
+        description = "Files of its HOME to keep. May be repeated. Default: all but caches.")
+    private List<String> state = new ArrayList<>();
+
+    @Option(
+        names = "--idle-timeout",
+        paramLabel = "D",
+        description = "How long an idle process is kept, such as 5m.")
+    private Optional<Duration> idleTimeout = Optional.empty();
+
+    @Option(names = "--run-timeout", paramLabel = "D", description = "The longest run.")
+    private Optional<Duration> runTimeout = Optional.empty();
+
+    @Option(
+        names = "--progress-timeout",
+        paramLabel = "D",
+        description = "The longest silence in a run.")
+    private Optional<Duration> progressTimeout = Optional.empty();
+
+    @Option(
+        names = "--on-worker-loss",
+        paramLabel = "fail|retry|resume",
+        description = "What happens to a run whose process is lost.")
+    private Optional<OnWorkerLoss> onWorkerLoss = Optional.empty();
+
+    @Option(
+        names = "--permissions",
+        paramLabel = "allow|deny|ask",
+        description = "How its requests for permission are answered.")
+    private Optional<Permissions> permissions = Optional.empty();
+
+    @Option(
+        names = "--max-running",
+        paramLabel = "N",
+        description = "Runs of this agent at once, in all.")
+    private Optional<Integer> maxRunning = Optional.empty();
+
+    @Option(names = "--json", description = "Print JSON.")
+    private boolean json;
+
+    Add(Shell shell) {
+      this.shell = shell;
+    }
+
+    @Override
+    public Integer call() {
+      ObjectNode body = Json.object();
+      body.put("name", name);
+      body.put("kind", kind.name());
+      ArrayNode words = body.putArray("command");
+      command.forEach(words::add);
+      if (!env.isEmpty()) {
+        ObjectNode variables = body.putObject("env");
+        env.forEach(variables::put);
+      }
+      if (!state.isEmpty()) {
+        ArrayNode globs = body.putArray("state");
+        state.forEach(globs::add);
+      }
+      idleTimeout.ifPresent(it -> body.put("idle_timeout_ms", it.toMillis()));
+      runTimeout.ifPresent(it -> body.put("run_timeout_ms", it.toMillis()));
+      progressTimeout.ifPresent(it -> body.put("progress_timeout_ms", it.toMillis()));
+      onWorkerLoss.ifPresent(it -> body.put("on_worker_loss", it.name()));
+      permissions.ifPresent(it -> body.put("permissions", it.name()));
+      maxRunning.ifPresent(it -> body.put("max_running", it));
+      Screen screen = shell.screen();
+      try (Api api = server.open(shell)) {
+        JsonNode agent = api.post("/admin/agents", body);
+        if (json) {
+          screen.json(agent);
+        } else {
+          screen.line(
+              "agent %s, version %s; try: turnkeeper chat %s \"hello\""
+                  .formatted(name, Screen.text(agent.path("version")), name));
+        }
+      }
+      return ExitCode.OK.status();
+    }
+  }
+
+  @Command(
+      name = "list",
+      description = "List the agents.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper agent list --json | jq -r '.agents[].name'")
+  int list(
+      @Mixin ServerOptions server,
+      @Option(names = "--json", description = "Print JSON.") boolean json) {
+    return show(
+        server,
+        json,
+        api -> api.get("/admin/agents"),
+        answer ->
+            listed(
+                answer.path("agents"),
+                "no agents yet; add one with: turnkeeper agent add NAME -- COMMAND",
+                List.of(
+                    new Column("name"),
+                    new Column("version"),
+                    new Column("kind"),
+                    new Column("paused"),
+                    new Column("command", AgentCommands::commandLine))));
+  }
+
+  @Command(
+      name = "show",
+      description = "Show an agent; the values of its variables stay hidden.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper agent show opencode")
+  int show(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "NAME") String name,
+      @Option(names = "--json", description = "Print JSON.") boolean json) {
+    return show(
+        server, json, api -> api.get("/admin/agents/" + Api.segment(name)), screen()::fields);
+  }
+
+  @Command(
+      name = "remove",
+      description = "Remove an agent. Its conversations stay readable.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper agent remove opencode")
+  int remove(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+    return act(
+        server,
+        api -> api.delete("/admin/agents/" + Api.segment(name)),
+        answer -> screen().line("agent " + name + " removed"));
+  }
+
+  @Command(
+      name = "pause",
+      description = "Start no more of an agent's runs; they wait.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper agent pause opencode")
+  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+    return turn(server, name, "pause");
+  }
+
+  @Command(
+      name = "resume",
+      description = "Start an agent's runs again.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper agent resume opencode")
+  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+    return turn(server, name, "resume");
+  }
+
+  private int turn(ServerOptions server, String name, String verb) {
+    return act(
+        server,
+        api -> api.post("/admin/agents/" + Api.segment(name) + "/" + verb, null),
+        answer -> screen().line("agent " + name + ": " + verb.toLowerCase(Locale.ROOT) + "d"));
+  }
+
+  private static String commandLine(JsonNode command) {
+    StringBuilder text = new StringBuilder();
+    command.forEach(word -> text.append(text.isEmpty() ? "" : " ").append(word.asString()));
+    return Screen.brief(Json.MAPPER.valueToTree(text.toString()), COMMAND_CHARS_SHOWN);
+  }
+}

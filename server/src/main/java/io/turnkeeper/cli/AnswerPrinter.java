@@ -1,0 +1,102 @@
+package io.turnkeeper.cli;
+
+import io.turnkeeper.base.Json;
+import tools.jackson.databind.JsonNode;
+
+/** Prints an agent's answer as it comes: its words to stdout, everything else dimmed to stderr. */
+final class AnswerPrinter {
+  private static final int TITLE_CHARS_MAX = 120;
+
+  private final Screen screen;
+  private final boolean json;
+  private boolean inLine;
+  private boolean inThought;
+  private String error = "";
+
+  AnswerPrinter(Screen screen, boolean json) {
+    this.screen = screen;
+    this.json = json;
+  }
+
+  void event(String name, JsonNode data) {
+    if (name.equals("error")) {
+      error = data.path("message").asString(data.path("error").asString(""));
+    }
+    if (json) {
+      screen.jsonLine(Json.object().put("event", name).set("data", data));
+      return;
+    }
+    switch (data.path("sessionUpdate").asString("")) {
+      case "agent_message_chunk" -> say(text(data));
+      case "agent_thought_chunk" -> think(text(data));
+      case "tool_call" -> step("→ " + Screen.brief(data.path("title"), TITLE_CHARS_MAX));
+      case "tool_call_update" -> {
+        String status = data.path("status").asString("");
+        if (status.equals("completed") || status.equals("failed")) {
+          step("  " + status);
+        }
+      }
+      default -> {
+        // Plans, modes, commands and what later versions send: not for the terminal.
+      }
+    }
+  }
+
+  /** On a line of its own. */
+  void remark(String text) {
+    breakLine();
+    screen.remark(text);
+  }
+
+  void failed(String status) {
+    breakLine();
+    screen.notice("turnkeeper: the run ended: " + (error.isEmpty() ? status : error));
+  }
+
+  /** After the last event. */
+  void end() {
+    breakLine();
+  }
+
+  private void say(String text) {
+    if (inThought) {
+      breakLine();
+    }
+    screen.print(text);
+    inLine = !text.endsWith("\n");
+  }
+
+  private void think(String text) {
+    if (!screen.styled()) {
+      return;
+    }
+    if (inLine && !inThought) {
+      breakLine();
+    }
+    screen.print(screen.dim(text));
+    inThought = true;
+    inLine = !text.endsWith("\n");
+  }
+
+  private void step(String text) {
+    if (screen.styled()) {
+      breakLine();
+      screen.remark(text);
+    }
+  }
+
+  private void breakLine() {
+    if (inLine) {
+      screen.line("");
+    }
+    inLine = false;
+    inThought = false;
+  }
+
+  private static String text(JsonNode update) {
+    JsonNode content = update.path("content");
+    return content.path("type").asString("").equals("text")
+        ? content.path("text").asString("")
+        : "";
+  }
+}

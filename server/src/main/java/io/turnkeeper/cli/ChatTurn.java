@@ -1,0 +1,197 @@
+package io.turnkeeper.cli;
+
+import io.turnkeeper.base.Json;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * One message and its streamed answer. Survives lost connections: it joins again after the last
+ * event that it saw.
+ */
+final class ChatTurn {
+  private static final Duration RETRY_FIRST = Duration.ofMillis(200);
+  private static final Duration RETRY_MAX = Duration.ofSeconds(5);
+  private static final Duration RETRY_FOR = Duration.ofMinutes(2);
+
+  /** A stream's beginning, as the protocol names it. */
+  private static final String FROM_START = "-1";
+
+  private static final Pattern RUN = Pattern.compile("^(.*/runs/[^/]+)/stream");
+
+  private final Api api;
+  private final AnswerPrinter printer;
+  private final Function<String, Optional<String>> ask;
+  private final AtomicReference<@Nullable String> runPath = new AtomicReference<>();
+  private final AtomicBoolean cancelled = new AtomicBoolean();
+
+  private String lastEventId = FROM_START;
+
+  /**
+   * @param ask puts a question to the person; empty when there is none
+   */
+  ChatTurn(Api api, AnswerPrinter printer, Function<String, Optional<String>> ask) {
+    this.api = api;
+    this.printer = printer;
+    this.ask = ask;
+  }
+
+  /** Returns when the run has ended. */
+  ExitCode run(String agent, String thread, String message) {
+    EventStream stream;
+    try {
+      stream = api.stream("/threads/" + Api.segment(thread) + "/runs/stream", body(agent, message));
+    } catch (IOException lost) {
+      throw api.unreachable(lost);
+    }
+    String location = stream.location().orElse("");
+    Matcher run = RUN.matcher(location);
+    if (!run.find()) {
+      stream.close();
+      throw new Failure(
+          ExitCode.FAILED, api.url() + " does not say where the run is: is it a Turnkeeper?");
+    }
+    runPath.set(run.group(1));
+    try {
+      return follow(stream, location);
+    } finally {
+      printer.end();
+    }
+  }
+
+  /** Asks the server to cancel the run, once. The stream then ends by itself. */
+  void cancel() {
+    String path = runPath.get();
+    if (path != null && cancelled.compareAndSet(false, true)) {
+      try {
+        api.post(path + "/cancel?wait=0&action=interrupt", null);
+      } catch (Failure gone) {
+        printer.remark("could not cancel: " + gone.getMessage());
+      }
+    }
+  }
+
+  /** From here on {@link #cancel} does nothing. */
+  void detach() {
+    runPath.set(null);
+  }
+
+  private static ObjectNode body(String agent, String message) {
+    ObjectNode body = Json.object();
+    body.put("assistant_id", agent);
+    body.putObject("input")
+        .putArray("messages")
+        .addObject()
+        .put("role", "user")
+        .put("content", message);
+    body.putArray("stream_mode").add("custom");
+    body.put("stream_resumable", true);
+    body.put("on_disconnect", "continue");
+    body.put("multitask_strategy", "enqueue");
+    body.put("if_not_exists", "create");
+    return body;
+  }
+
+  private ExitCode follow(EventStream first, String location) {
+    EventStream stream = first;
+    while (true) {
+      try (EventStream open = stream) {
+        drain(open);
+        Optional<ExitCode> end = ended();
+        if (end.isPresent()) {
+          return end.get();
+        }
+      } catch (IOException lost) {
+        printer.remark("connection lost; joining again");
+      }
+      stream = joined(location);
+    }
+  }
+
+  private void drain(EventStream stream) throws IOException {
+    Optional<EventStream.Event> event = stream.next();
+    while (event.isPresent()) {
+      handle(event.get());
+      event = stream.next();
+    }
+  }
+
+  private void handle(EventStream.Event event) {
+    if (!event.id().isEmpty()) {
+      lastEventId = event.id();
+    }
+    JsonNode data;
+    try {
+      data = Json.parse(event.data().isEmpty() ? "null" : event.data());
+    } catch (JacksonException notJson) {
+      return;
+    }
+    printer.event(event.name(), data);
+    Permission.of(data).ifPresent(this::decide);
+  }
+
+  private void decide(Permission permission) {
+    Optional<String> option = permission.put(printer, ask);
+    ObjectNode body = Json.object();
+    if (option.isPresent()) {
+      body.put("option_id", option.get());
+    } else {
+      printer.remark("permission " + permission.id() + " is left to others, or to its expiry");
+      return;
+    }
+    try {
+      api.post(runPath.get() + "/permissions/" + Api.segment(permission.id()), body);
+    } catch (Failure refused) {
+      // Somebody else was quicker, or it expired: the stream says what came of it.
+      printer.remark(String.valueOf(refused.getMessage()));
+    }
+  }
+
+  /** Empty while the run goes on. */
+  private Optional<ExitCode> ended() {
+    JsonNode run = api.get(String.valueOf(runPath.get()));
+    String status = run.path("status").asString("");
+    return switch (status) {
+      case "pending", "running" -> Optional.empty();
+      case "success" -> Optional.of(ExitCode.OK);
+      default -> {
+        if (cancelled.get()) {
+          printer.remark("cancelled");
+          yield Optional.of(ExitCode.INTERRUPTED);
+        }
+        printer.failed(status);
+        yield Optional.of(ExitCode.RUN_FAILED);
+      }
+    };
+  }
+
+  private EventStream joined(String location) {
+    long start = System.nanoTime();
+    Duration pause = RETRY_FIRST;
+    while (true) {
+      LockSupport.parkNanos(pause.toNanos());
+      try {
+        return api.join(location, lastEventId);
+      } catch (IOException stillAway) {
+        if (System.nanoTime() - start > RETRY_FOR.toNanos()) {
+          throw new Failure(
+              ExitCode.UNREACHABLE,
+              "%s is away; the run goes on there: turnkeeper runs tail %s"
+                  .formatted(api.url(), location.replaceAll(".*/runs/([^/]+)/.*", "$1")));
+        }
+        Duration twice = pause.multipliedBy(2);
+        pause = twice.compareTo(RETRY_MAX) < 0 ? twice : RETRY_MAX;
+      }
+    }
+  }
+}
