@@ -1,25 +1,51 @@
 package io.turnkeeper.worker;
 
 import io.turnkeeper.base.Clock;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/** Every worker of this replica, and the warden that kills them when the replica cannot. */
+/**
+ * Every worker of this replica, and the warden that kills them when the replica cannot. Linux only:
+ * processes are found in /proc and led by setsid.
+ */
 public final class Workers implements AutoCloseable {
   private final WorkersConfig config;
-  private final Clock clock;
+  private final Path setsid;
+  private final WardenLink warden;
+  private final Set<Worker> workers = ConcurrentHashMap.newKeySet();
+  private final AtomicLong nextChild = new AtomicLong();
+  private volatile boolean closed;
 
-  private Workers(WorkersConfig config, Clock clock) {
+  private Workers(WorkersConfig config, Clock clock, Path setsid) {
     this.config = config;
-    this.clock = clock;
-  }
-
-  /** Starts the warden. */
-  public static Workers open(WorkersConfig config, Clock clock) {
-    return new Workers(config, clock);
+    this.setsid = setsid;
+    warden = new WardenLink(setsid.toString(), config, clock);
   }
 
   /**
-   * Starts an agent and blocks until its session is ready, at most the spec's start timeout.
+   * Starts the warden.
+   *
+   * @throws IllegalStateException when the machine lacks setsid; says what to install
+   */
+  public static Workers open(WorkersConfig config, Clock clock) {
+    Path setsid =
+        Programs.setsid()
+            .orElseThrow(() -> new IllegalStateException("setsid is missing: install util-linux"));
+    Workers workers = new Workers(config, clock, setsid);
+    workers.warden.start();
+    return workers;
+  }
+
+  /**
+   * Starts an agent and blocks until its session is ready, at most the spec's start timeout. A
+   * command worker starts nothing yet: its failures are its turns'.
    *
    * @param previous the session to bring back, from the snapshot whose files are in place now
    * @param transcript the conversation so far as text, "" when there is none: what the agent is
@@ -28,16 +54,71 @@ public final class Workers implements AutoCloseable {
    */
   public Worker start(WorkerSpec spec, @Nullable Session previous, String transcript)
       throws WorkerFailure, InterruptedException {
-    throw new WorkerFailure("worker_start_failed", config + " " + clock);
+    Worker worker =
+        switch (spec.kind()) {
+          case ACP ->
+              AcpWorker.start(
+                  config,
+                  spawn(spec, Map.of()),
+                  spec,
+                  new AcpWorker.Remembered(previous, transcript));
+          case COMMAND -> new CommandWorker(extraEnv -> spawn(spec, extraEnv), config);
+        };
+    workers.removeIf(other -> !other.alive());
+    workers.add(worker);
+    if (closed) {
+      worker.kill();
+      throw new WorkerFailure("worker_killed", "this replica is stopping");
+    }
+    return worker;
+  }
+
+  private Child spawn(WorkerSpec spec, Map<String, String> extraEnv)
+      throws WorkerFailure, InterruptedException {
+    warden.awaitReady();
+    String marker = config.replica() + "." + nextChild.incrementAndGet() + ".";
+    return Child.spawn(new Child.Launch(spec, extraEnv, marker, setsid), config, warden);
   }
 
   /** Tells the warden that the lease is confirmed. Without it every worker dies: see the config. */
-  public void beat() {}
+  public void beat() {
+    warden.beat();
+  }
 
-  /** Fenced: kills every worker now. New ones may be started afterwards. */
-  public void killAll() {}
+  /**
+   * Fenced: kills every worker now, also one that is starting. New ones may be started after it.
+   */
+  public void killAll() {
+    onEach(Worker::kill);
+    ProcessTable.kill(warden.all(), config.replica() + ".");
+  }
 
   /** Closes every worker, all at the same time, then ends the warden. */
   @Override
-  public void close() {}
+  public void close() {
+    closed = true;
+    onEach(Worker::close);
+    warden.close();
+  }
+
+  private void onEach(Consumer<Worker> action) {
+    List<Thread> threads = new ArrayList<>();
+    for (Worker worker : workers) {
+      threads.add(Thread.ofVirtual().start(() -> action.accept(worker)));
+    }
+    for (Thread thread : threads) {
+      boolean interrupted = false;
+      while (thread.isAlive()) {
+        try {
+          thread.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+    workers.removeIf(worker -> !worker.alive());
+  }
 }

@@ -1,0 +1,94 @@
+package io.turnkeeper.worker;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A small process of its own that outlives its replica by a moment. Stopping or killing a JVM does
+ * not stop its children; so the warden kills them, when the beats stop or the pipe ends. Lines in:
+ * {@code beat}, {@code add PID START_TICKS}, {@code remove PID}. Lines out: {@code ready}, {@code
+ * killed COUNT REASON}. It outlives silence: a replica that was only paused may go on.
+ */
+final class Warden {
+  private final String markerPrefix;
+  private final long silenceNanos;
+  private final Map<Long, ProcessTable.Leader> leaders = new HashMap<>();
+  private long heardNanos = System.nanoTime();
+  private boolean over;
+
+  private Warden(String markerPrefix, Duration silence) {
+    this.markerPrefix = markerPrefix;
+    this.silenceNanos = silence.toNanos();
+  }
+
+  /** Arguments: the marker's prefix, and the longest silence in milliseconds. */
+  static void main(String[] args) throws IOException, InterruptedException {
+    Warden warden = new Warden(args[0], Duration.ofMillis(Long.parseLong(args[1])));
+    ProcessTable.find(ProcessHandle.current().pid()); // so that all it takes to kill is loaded now
+    Signals.toProcess(ProcessHandle.current().pid(), Signals.PROBE);
+    Thread watch = Thread.ofPlatform().daemon().name("watch").start(warden::watch);
+    say("ready");
+    try (var in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII))) {
+      for (String line = in.readLine(); line != null; line = in.readLine()) {
+        warden.heard(line.split(" "));
+      }
+    } finally {
+      warden.end();
+    }
+    watch.join();
+  }
+
+  private synchronized void heard(String[] words) {
+    switch (words[0]) {
+      case "beat" -> heardNanos = System.nanoTime();
+      case "add" -> {
+        if (leaders.isEmpty()) {
+          heardNanos = System.nanoTime(); // an idle replica owes no beats
+        }
+        long pid = Long.parseLong(words[1]);
+        leaders.put(pid, new ProcessTable.Leader(pid, Long.parseLong(words[2])));
+      }
+      case "remove" -> leaders.remove(Long.parseLong(words[1]));
+      default -> {} // a newer replica's word
+    }
+  }
+
+  private synchronized void end() {
+    over = true;
+    kill("end");
+    notifyAll();
+  }
+
+  private synchronized void watch() {
+    try {
+      while (!over) {
+        long left = silenceNanos - (System.nanoTime() - heardNanos);
+        if (left > 0 || leaders.isEmpty()) {
+          wait(Math.max(1, Math.min(Duration.ofSeconds(1).toMillis(), left / 1_000_000 + 1)));
+        } else {
+          kill("silence");
+        }
+      }
+    } catch (InterruptedException e) {
+      over = true;
+    }
+  }
+
+  private void kill(String reason) {
+    int killed = ProcessTable.kill(List.copyOf(leaders.values()), markerPrefix);
+    leaders.clear();
+    if (killed > 0) {
+      say("killed " + killed + " " + reason);
+    }
+  }
+
+  private static void say(String line) {
+    System.out.println(line); // a dead reader is no error here: PrintStream swallows it
+  }
+}

@@ -1,0 +1,190 @@
+package io.turnkeeper.worker;
+
+import io.turnkeeper.base.Clock;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The replica's end of the pipe to its warden. Starts another warden when one dies. */
+final class WardenLink implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(WardenLink.class);
+  private static final Duration READY_WITHIN = Duration.ofSeconds(20);
+  private static final Duration END_WITHIN = Duration.ofSeconds(5);
+
+  private final String setsid;
+  private final WorkersConfig config;
+  private final Clock clock;
+  private final Map<Long, ProcessTable.Leader> leaders = new HashMap<>();
+  private @Nullable Process process;
+  private boolean ready;
+  private boolean closed;
+
+  WardenLink(String setsid, WorkersConfig config, Clock clock) {
+    this.setsid = setsid;
+    this.config = config;
+    this.clock = clock;
+  }
+
+  /** Two thirds of the TTL: workers are gone before another replica may take over. */
+  private long silenceMillis() {
+    return config.ttl().toMillis() * 2 / 3;
+  }
+
+  synchronized void start() {
+    ready = false;
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            setsid,
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-Xmx16m",
+            "-Xss256k",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+            "--enable-native-access=ALL-UNNAMED",
+            "-cp",
+            ownClassPath(),
+            Warden.class.getName(),
+            config.replica() + ".",
+            Long.toString(silenceMillis()));
+    builder.environment().clear();
+    builder.redirectError(ProcessBuilder.Redirect.DISCARD);
+    try {
+      Process started = builder.start();
+      process = started;
+      Thread.ofPlatform().daemon().name("warden").start(() -> listen(started));
+      leaders.values().forEach(this::sendAdd);
+    } catch (IOException e) {
+      throw new UncheckedIOException("the warden cannot be started", e);
+    }
+  }
+
+  private static String ownClassPath() {
+    try {
+      return Path.of(Warden.class.getProtectionDomain().getCodeSource().getLocation().toURI())
+          .toString();
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException("no class path for the warden", e);
+    }
+  }
+
+  private void listen(Process started) {
+    try (BufferedReader in =
+        new BufferedReader(
+            new InputStreamReader(started.getInputStream(), StandardCharsets.US_ASCII))) {
+      for (String line = in.readLine(); line != null; line = in.readLine()) {
+        if (line.equals("ready")) {
+          synchronized (this) {
+            ready = true;
+            notifyAll();
+          }
+        } else {
+          LOG.warn("the warden {}", line);
+        }
+      }
+    } catch (IOException e) {
+      LOG.debug("the warden's pipe broke", e);
+    }
+    died(started);
+  }
+
+  private synchronized void died(Process started) {
+    if (closed || process != started) {
+      return;
+    }
+    if (!ready) {
+      LOG.error("the warden ended before it was ready; agents cannot be started");
+      return; // no endless restarts of what cannot run
+    }
+    LOG.warn("the warden died; starting another");
+    start();
+  }
+
+  /** Waits until a warden watches. */
+  synchronized void awaitReady() throws WorkerFailure, InterruptedException {
+    long deadline = clock.nanos() + READY_WITHIN.toNanos();
+    while (!ready && !closed) {
+      Process current = process;
+      long left = TimeUnit.NANOSECONDS.toMillis(deadline - clock.nanos());
+      if (left <= 0 || current == null || !current.isAlive()) {
+        throw new WorkerFailure("worker_start_failed", "this replica's warden does not run");
+      }
+      wait(Math.min(left, 500));
+    }
+  }
+
+  synchronized void add(ProcessTable.Leader leader) {
+    leaders.put(leader.pid(), leader);
+    sendAdd(leader);
+  }
+
+  private void sendAdd(ProcessTable.Leader leader) {
+    send("add " + leader.pid() + " " + leader.startTicks());
+  }
+
+  synchronized void remove(ProcessTable.Leader leader) {
+    if (leaders.remove(leader.pid(), leader)) {
+      send("remove " + leader.pid());
+    }
+  }
+
+  synchronized void beat() {
+    send("beat");
+  }
+
+  synchronized List<ProcessTable.Leader> all() {
+    return List.copyOf(leaders.values());
+  }
+
+  private void send(String line) {
+    Process current = process;
+    if (current == null || closed) {
+      return;
+    }
+    try {
+      OutputStream out = current.getOutputStream();
+      out.write((line + "\n").getBytes(StandardCharsets.US_ASCII));
+      out.flush();
+    } catch (IOException e) {
+      LOG.debug("the warden does not read", e); // its end is noticed on its stdout
+    }
+  }
+
+  /** Ends the warden, which kills what is still there. */
+  @Override
+  public void close() {
+    Process current;
+    synchronized (this) {
+      closed = true;
+      current = process;
+      notifyAll();
+    }
+    if (current == null) {
+      return;
+    }
+    try {
+      current.getOutputStream().close();
+      if (!current.waitFor(END_WITHIN.toMillis(), TimeUnit.MILLISECONDS)) {
+        current.destroyForcibly();
+      }
+    } catch (IOException e) {
+      current.destroyForcibly();
+    } catch (InterruptedException e) {
+      current.destroyForcibly();
+      Thread.currentThread().interrupt();
+    }
+  }
+}
