@@ -449,15 +449,13 @@ final class AcpProtocol {
   private void withdrawn(JsonNode requestId, JsonNode otherId) {
     JsonNode id = requestId.isMissingNode() ? otherId : requestId;
     Optional<Open> asked = open.values().stream().filter(o -> o.rpcId().equals(id)).findFirst();
-    asked.ifPresent(
-        o -> {
-          open.remove(o.request().id());
-          respondError(o.rpcId(), CANCELLED, "cancelled");
-          happenings.add(
-              new Happening.Resolved(
-                  new PermissionResolved(
-                      o.request().id(), new PermissionAnswer.Cancelled("agent"))));
-        });
+    asked.ifPresent(o -> {
+      open.remove(o.request().id());
+      respondError(o.rpcId(), CANCELLED, "cancelled");
+      happenings.add(
+          new Happening.Resolved(
+              new PermissionResolved(o.request().id(), new PermissionAnswer.Cancelled("agent"))));
+    });
   }
 
   private void request(String method, ObjectNode message) {

@@ -200,11 +200,10 @@ final class AcpWorker implements Worker {
       child.kill();
       reader.join(DRAIN_WITHIN);
       String message = "the agent " + child.obituary(code);
-      tell(
-          () ->
-              protocol.over(
-                  killed ? "worker_killed" : "worker_died",
-                  killed ? "the replica ended the agent's process" : message));
+      tell(() ->
+          protocol.over(
+              killed ? "worker_killed" : "worker_died",
+              killed ? "the replica ended the agent's process" : message));
       releaseEnd();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

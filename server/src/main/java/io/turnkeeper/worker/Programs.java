@@ -37,13 +37,12 @@ final class Programs {
     }
     String path = env.getOrDefault("PATH", DEFAULT_PATH);
     return search(program, path)
-        .orElseThrow(
-            () ->
-                new WorkerFailure(
-                    "command_not_found",
-                    "the agent's command is not on PATH: "
-                        + program
-                        + "; install it on every replica, or give its absolute path"));
+        .orElseThrow(() ->
+            new WorkerFailure(
+                "command_not_found",
+                "the agent's command is not on PATH: "
+                    + program
+                    + "; install it on every replica, or give its absolute path"));
   }
 
   private static Optional<Path> search(String program, String path) {

@@ -71,14 +71,13 @@ final class AcpWorkerTest {
   private static CompletableFuture<TurnEnd> promptAside(Worker worker, TurnListener listener) {
     CompletableFuture<TurnEnd> end = new CompletableFuture<>();
     Thread.ofVirtual()
-        .start(
-            () -> {
-              try {
-                end.complete(worker.prompt(turn("hi"), listener));
-              } catch (Throwable e) {
-                end.completeExceptionally(e);
-              }
-            });
+        .start(() -> {
+          try {
+            end.complete(worker.prompt(turn("hi"), listener));
+          } catch (Throwable e) {
+            end.completeExceptionally(e);
+          }
+        });
     return end;
   }
 
