@@ -36,19 +36,17 @@ final class ServerOptions {
     String where =
         url.or(() -> Optional.ofNullable(shell.env().get("TURNKEEPER_URL")))
             .or(() -> stored.map(Credentials::url))
-            .orElseThrow(
-                () ->
-                    new Failure(
-                        ExitCode.UNREACHABLE,
-                        "no server is known: start one with: turnkeeper up, or give --url and"
-                            + " --key"));
+            .orElseThrow(() ->
+                new Failure(
+                    ExitCode.UNREACHABLE,
+                    "no server is known: start one with: turnkeeper up, or give --url and"
+                        + " --key"));
     // The stored key goes only to the server that it is for.
     String secret =
         key.or(() -> Optional.ofNullable(shell.env().get("TURNKEEPER_API_KEY")))
-            .or(
-                () ->
-                    Optional.ofNullable(shell.env().get("TURNKEEPER_API_KEY_FILE"))
-                        .map(ServerOptions::readKey))
+            .or(() ->
+                Optional.ofNullable(shell.env().get("TURNKEEPER_API_KEY_FILE"))
+                    .map(ServerOptions::readKey))
             .or(() -> stored.filter(its -> its.url().equals(where)).map(Credentials::key))
             .orElse("");
     return new Api(parsed(where), secret);

@@ -1,0 +1,98 @@
+package io.turnkeeper.agents;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * How to run an agent: one immutable version.
+ *
+ * @param command the program and its arguments; no shell reads them
+ * @param env variables for the program; their values are secrets, and are never shown
+ * @param state globs of the files in its HOME to keep; empty is all but caches
+ * @param attemptsMax how often a run may be started, 1 to 100
+ */
+public record AgentDefinition(
+    Kind kind,
+    List<String> command,
+    Map<String, String> env,
+    List<String> state,
+    Timeouts timeouts,
+    OnWorkerLoss onWorkerLoss,
+    Permissions permissions,
+    int attemptsMax) {
+
+  public AgentDefinition {
+    command = List.copyOf(command);
+    env = Map.copyOf(env);
+    state = List.copyOf(state);
+  }
+
+  /** What speaks on the program's pipes. */
+  public enum Kind {
+    /** The Agent Client Protocol. */
+    ACP,
+    /** One process per run: input on stdin, answer on stdout. */
+    COMMAND
+  }
+
+  /** What becomes of a run whose worker was lost. */
+  public enum OnWorkerLoss {
+    /** It fails; it is started again only if it had produced nothing. */
+    FAIL,
+    /** It starts again from the last snapshot. */
+    RETRY,
+    /** As retry, and the agent is told that it was interrupted. */
+    RESUME
+  }
+
+  /** Who answers when the agent asks whether it may do something. */
+  public enum Permissions {
+    ALLOW,
+    DENY,
+    /** A person, within the permission timeout. */
+    ASK
+  }
+
+  /**
+   * The deadlines of its runs and its worker.
+   *
+   * @param idle how long a worker is kept without a run
+   * @param run how long a run may take, from its start; waiting in the queue does not count
+   * @param progress how long a run may go without any sign of progress
+   * @param start how long the worker may take to be ready
+   * @param permission how long a person may take to answer
+   */
+  public record Timeouts(
+      Duration idle, Duration run, Duration progress, Duration start, Duration permission) {
+
+    /**
+     * Five minutes idle: a restored worker costs seconds, a kept one hundreds of megabytes, and
+     * most replies come sooner.
+     */
+    public static final Timeouts DEFAULT =
+        new Timeouts(
+            Duration.ofMinutes(5),
+            Duration.ofHours(1),
+            Duration.ofMinutes(10),
+            Duration.ofSeconds(60),
+            Duration.ofHours(1));
+  }
+
+  /** The definition as its owner may see it: values of variables are {@code ***}. */
+  public ObjectNode shown() {
+    return DefinitionJson.write(this, _ -> DefinitionJson.HIDDEN);
+  }
+
+  /** Keeps the variables' values out of logs. */
+  @Override
+  public String toString() {
+    return "AgentDefinition["
+        + kind.name().toLowerCase(Locale.ROOT)
+        + " "
+        + command.getFirst()
+        + "]";
+  }
+}
