@@ -2,9 +2,13 @@ package io.turnkeeper.cli;
 
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.config.Units;
+import java.io.OutputStreamWriter;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.lang.reflect.Constructor;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -44,8 +48,8 @@ public final class Main implements Runnable {
 
   /** Runs one command and gives its exit status. */
   static int run(Shell shell, String... args) {
-    PrintWriter out = new PrintWriter(shell.out(), true);
-    PrintWriter err = new PrintWriter(shell.err(), true);
+    PrintWriter out = writer(shell.out());
+    PrintWriter err = writer(shell.err());
     CommandLine line = commandLine(shell);
     line.setOut(out);
     line.setErr(err);
@@ -67,8 +71,8 @@ public final class Main implements Runnable {
     return line;
   }
 
-  private static final java.util.List<Class<?>> COMMANDS =
-      java.util.List.of(
+  private static final List<Class<?>> COMMANDS =
+      List.of(
           AgentCommands.class,
           ChatCommand.class,
           ThreadCommands.class,
@@ -82,6 +86,10 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  private static PrintWriter writer(PrintStream stream) {
+    return new PrintWriter(new OutputStreamWriter(stream, StandardCharsets.UTF_8), true);
   }
 
   private static Duration duration(String text) {

@@ -1,5 +1,6 @@
 package io.turnkeeper.cli;
 
+import java.io.Console;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
@@ -8,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * What a command gets from its process.
@@ -28,12 +30,11 @@ record Shell(
 
   /** UTF-8 whatever the locale: JSON and agents' answers are. */
   static Shell ofProcess() {
-    var console = System.console();
     return new Shell(
         new FileInputStream(FileDescriptor.in),
         new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8),
         new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8),
-        console != null && console.isTerminal(),
+        Optional.ofNullable(System.console()).map(Console::isTerminal).orElse(false),
         System.getenv(),
         Path.of(System.getProperty("user.home", "/")));
   }

@@ -52,6 +52,8 @@ public final class ConfigLoader {
   }
 
   /**
+   * Where settings are looked for.
+   *
    * @param flags by the setting's name, without dashes: {@code port}, {@code lease.ttl}
    * @param file read instead of {@link #FILE_NAME} in the data directory; must exist
    * @param home what {@code ~} stands for
@@ -92,7 +94,7 @@ public final class ConfigLoader {
     int leases() {
       long byMemory = workerMemory() / WORKER_BYTES;
       long fits = Math.min(byMemory, (long) cores * WORKERS_PER_CORE);
-      return (int) Math.clamp(fits, LEASES_MIN, LEASES_DEFAULT_MAX);
+      return Math.clamp(fits, LEASES_MIN, LEASES_DEFAULT_MAX);
     }
 
     /** Half of it, in whole MiB. */
@@ -120,6 +122,8 @@ public final class ConfigLoader {
   private record Given(String text, String source) {}
 
   /**
+   * Reads everything and checks it.
+   *
    * @throws Refusal.Invalid when a key is unknown or a value out of range; the message is one line,
    *     names the source and says what is right
    */

@@ -43,6 +43,8 @@ public record Settings(
   }
 
   /**
+   * The HTTP server.
+   *
    * @param port 0 takes any free port
    * @param bodyMax bytes of one request's body
    * @param streamsMax event streams open at once
@@ -56,6 +58,8 @@ public record Settings(
   }
 
   /**
+   * Where the data is.
+   *
    * @param url empty runs the embedded PostgreSQL under {@link Settings#data}
    * @param sessionUrl where the session connection goes when {@code url} is a transaction pooler
    */
@@ -69,6 +73,8 @@ public record Settings(
   }
 
   /**
+   * When a replica counts as dead.
+   *
    * @param ttl without a heartbeat for this long a replica is dead
    * @param grace without its advisory lock for this long a replica is dead
    * @param heartbeat how often a replica shows that it lives
@@ -76,6 +82,8 @@ public record Settings(
   public record Lease(Duration ttl, Duration grace, Duration heartbeat) {}
 
   /**
+   * The agents' processes.
+   *
    * @param memoryBudget bytes that all workers of the replica may hold together
    * @param cancelGrace from the protocol's cancel to TERM
    * @param termGrace from TERM to KILL
@@ -83,6 +91,8 @@ public record Settings(
   public record Worker(long memoryBudget, Duration cancelGrace, Duration termGrace) {}
 
   /**
+   * The agents' own files.
+   *
    * @param max bytes of one snapshot, before compression
    * @param keep snapshots kept per conversation
    */
@@ -97,6 +107,8 @@ public record Settings(
   }
 
   /**
+   * The log of runs.
+   *
    * @param retention how long the events of ended runs are kept
    */
   public record Events(Duration retention) {}

@@ -34,6 +34,8 @@ public final class Units {
   private Units() {}
 
   /**
+   * Reads a duration.
+   *
    * @throws IllegalArgumentException when the text is not a duration; the message says what one
    *     looks like
    */
@@ -78,6 +80,8 @@ public final class Units {
   }
 
   /**
+   * Reads a size.
+   *
    * @return bytes
    * @throws IllegalArgumentException when the text is not a size; the message says what one looks
    *     like
