@@ -172,6 +172,9 @@ final class AcpWorker implements Worker {
       }
     } catch (IOException e) {
       LOG.debug("stdout of process {} broke", child.pid(), e);
+    } catch (RuntimeException | Error e) {
+      LOG.error("reading process {} failed; it is killed", child.pid(), e);
+      kill();
     }
     releaseEnd();
   }
@@ -387,7 +390,8 @@ final class AcpWorker implements Worker {
   }
 
   private void ladder(Flight current) {
-    deliver();
+    // Aside: a listener that hangs must not hold up the escalation.
+    Thread.ofVirtual().start(this::deliver);
     if (ended(current, config.cancelGrace())) {
       return;
     }

@@ -24,7 +24,7 @@ import org.slf4j.LoggerFactory;
  */
 final class Child {
   private static final Logger LOG = LoggerFactory.getLogger(Child.class);
-  private static final int PIPE_STACK_BYTES = 128 * 1024;
+  private static final Duration STDERR_WITHIN = Duration.ofMillis(500);
   private static final int SIGNAL_BASE = 128;
 
   /** What makes a child more than its spec. */
@@ -36,6 +36,7 @@ final class Child {
   private final Path tmp;
   private final Tail stderr;
   private final WardenLink warden;
+  private final Thread stderrPump;
   private boolean reaped;
 
   private Child(Process process, Launch launch, Tail stderr, WardenLink warden) {
@@ -46,6 +47,8 @@ final class Child {
     this.warden = warden;
     long start = ProcessTable.find(process.pid()).map(ProcessTable.Entry::startTicks).orElse(0L);
     leader = new ProcessTable.Leader(process.pid(), start);
+    warden.add(leader);
+    stderrPump = pump("stderr", this::readStderr);
   }
 
   static Child spawn(Launch launch, WorkersConfig config, WardenLink warden) throws WorkerFailure {
@@ -68,10 +71,7 @@ final class Child {
     builder.environment().putAll(env);
     Tail stderr = new Tail(config.stderrTailBytes(), spec.env().values());
     try {
-      Child child = new Child(builder.start(), launch, stderr, warden);
-      warden.add(child.leader);
-      child.pump("stderr", child::readStderr);
-      return child;
+      return new Child(builder.start(), launch, stderr, warden);
     } catch (IOException | IllegalArgumentException e) {
       throw new WorkerFailure(
           "worker_start_failed",
@@ -103,11 +103,7 @@ final class Child {
    * carrier, and there are few of those.
    */
   Thread pump(String name, Runnable body) {
-    return Thread.ofPlatform()
-        .daemon()
-        .name("worker-" + process.pid() + "-" + name)
-        .stackSize(PIPE_STACK_BYTES)
-        .start(body);
+    return Thread.ofPlatform().daemon().name("worker-" + process.pid() + "-" + name).start(body);
   }
 
   private void readStderr() {
@@ -197,8 +193,9 @@ final class Child {
     return ProcessTable.residentBytes(process.pid());
   }
 
-  /** The exit in words, with what stderr said last. */
-  String obituary(int exitCode) {
+  /** The exit in words, with what stderr said last. For after {@link #kill}. */
+  String obituary(int exitCode) throws InterruptedException {
+    stderrPump.join(STDERR_WITHIN); // nobody holds the pipe any more, so its end comes
     String how =
         exitCode > SIGNAL_BASE
             ? "was killed by signal " + (exitCode - SIGNAL_BASE)

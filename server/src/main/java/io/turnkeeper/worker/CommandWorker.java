@@ -121,7 +121,7 @@ final class CommandWorker implements Worker {
     }
   }
 
-  private TurnEnd end(Child mine, int code) {
+  private TurnEnd end(Child mine, int code) throws InterruptedException {
     lock.lock();
     try {
       if (cancelled) {

@@ -3,7 +3,8 @@ package io.turnkeeper.worker;
 /**
  * A worker could not be started. The message is for the agent's owner: it says what to mend, and
  * holds no secret. Codes: command_not_found, command_not_executable, worker_start_timeout,
- * worker_died, worker_start_failed, protocol_version, protocol_broken, auth_required, agent_error.
+ * worker_died, worker_killed, worker_start_failed, protocol_version, protocol_broken,
+ * auth_required, agent_error.
  */
 public final class WorkerFailure extends Exception {
   private static final long serialVersionUID = 1L;

@@ -75,6 +75,9 @@ public final class Workers implements AutoCloseable {
 
   private Child spawn(WorkerSpec spec, Map<String, String> extraEnv)
       throws WorkerFailure, InterruptedException {
+    if (closed) {
+      throw new WorkerFailure("worker_killed", "this replica is stopping");
+    }
     warden.awaitReady();
     String marker = config.replica() + "." + nextChild.incrementAndGet() + ".";
     return Child.spawn(new Child.Launch(spec, extraEnv, marker, setsid), config, warden);

@@ -1,0 +1,216 @@
+package io.turnkeeper.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.turnkeeper.base.Clock;
+import io.turnkeeper.base.Json;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Real processes: a JVM that owns workers is killed or stopped, and its workers must die. */
+@Timeout(60)
+final class WardenTest {
+  private static final Duration TTL = Duration.ofMillis(3000);
+  private static final int SIGSTOP = 19;
+
+  @TempDir Path dir;
+
+  /** A replica in small: starts one command worker, and beats. Prints the pids of its processes. */
+  static final class Owner {
+    static void main(String[] args) throws Exception {
+      Workers workers = Workers.open(WorkersConfig.defaults(args[0], TTL), Clock.system());
+      Thread.ofPlatform()
+          .daemon()
+          .start(() -> {
+            while (true) {
+              workers.beat();
+              try {
+                Thread.sleep(100);
+              } catch (InterruptedException e) {
+                return;
+              }
+            }
+          });
+      Worker worker = worker(workers, Path.of(args[1]));
+      worker.prompt(turn(), new Printer());
+    }
+  }
+
+  private static Worker worker(Workers workers, Path dir) throws Exception {
+    // One child in the group, one that left it.
+    String script = "sleep 600 & a=$!; setsid sleep 601 & echo $$ $a $!; wait";
+    return workers.start(
+        new WorkerSpec(
+            WorkerSpec.Kind.COMMAND,
+            List.of("/bin/sh", "-c", script),
+            Map.of(),
+            dir.resolve("home"),
+            dir.resolve("work"),
+            WorkerSpec.Permissions.ALLOW,
+            Duration.ofSeconds(20)),
+        null,
+        "");
+  }
+
+  private static Turn turn() {
+    return new Turn("r", "t", 1, false, Json.object());
+  }
+
+  private static class Printer implements TurnListener {
+    @Override
+    public void update(tools.jackson.databind.node.ObjectNode update) {
+      System.out.print(update.path("content").path("text").asString());
+      System.out.flush();
+    }
+
+    @Override
+    public void permissionRequested(PermissionRequest request) {}
+
+    @Override
+    public void permissionResolved(PermissionResolved resolved) {}
+
+    @Override
+    public void progress() {}
+
+    @Override
+    public void late(tools.jackson.databind.node.ObjectNode update) {}
+  }
+
+  private record Owned(Process owner, List<Long> pids) {}
+
+  private Owned owner(String name) throws Exception {
+    Process owner =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Owner.class.getName(),
+                name + "-" + ProcessHandle.current().pid(),
+                dir.toString())
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    BufferedReader out =
+        new BufferedReader(
+            new InputStreamReader(owner.getInputStream(), StandardCharsets.US_ASCII));
+    String line = out.readLine();
+    while (line != null && !line.matches("[0-9 ]+")) {
+      line = out.readLine(); // its log
+    }
+    assertThat(line).isNotNull();
+    List<Long> pids = new ArrayList<>();
+    for (String pid : String.valueOf(line).strip().split(" +")) {
+      pids.add(Long.parseLong(pid));
+    }
+    return new Owned(owner, pids);
+  }
+
+  @Test
+  void workers_die_at_once_when_their_replica_is_killed() throws Exception {
+    Owned owned = owner("killed");
+    for (long pid : owned.pids()) {
+      assertThat(ProcessTable.find(pid)).isPresent();
+    }
+    long before = System.nanoTime();
+    owned.owner().destroyForcibly().waitFor();
+    for (long pid : owned.pids()) {
+      Processes.awaitGone(pid);
+    }
+    assertThat(Duration.ofNanos(System.nanoTime() - before)).isLessThan(TTL.dividedBy(2));
+  }
+
+  @Test
+  void workers_die_before_the_ttl_ends_when_their_replica_is_stopped() throws Exception {
+    Owned owned = owner("stopped");
+    try {
+      long before = System.nanoTime();
+      Signals.toProcess(owned.owner().pid(), SIGSTOP);
+      for (long pid : owned.pids()) {
+        Processes.awaitGone(pid);
+      }
+      assertThat(Duration.ofNanos(System.nanoTime() - before)).isLessThan(TTL);
+    } finally {
+      owned.owner().destroyForcibly();
+    }
+  }
+
+  @Test
+  void silence_ends_the_turn_and_new_workers_may_start_after_it() throws Exception {
+    String replica = "silent-" + ProcessHandle.current().pid();
+    try (Workers workers =
+        Workers.open(WorkersConfig.defaults(replica, Duration.ofMillis(600)), Clock.system())) {
+      Worker worker = worker(workers, dir);
+      TurnEnd end = worker.prompt(turn(), new Recorder());
+      assertThat(((TurnEnd.Failed) end).message()).contains("killed by signal 9");
+      workers.beat();
+      assertThat(worker.prompt(turn(), new Recorder())).isInstanceOf(TurnEnd.Failed.class);
+    }
+  }
+
+  @Test
+  void a_fenced_replica_kills_everything_at_once() throws Exception {
+    String replica = "fenced-" + ProcessHandle.current().pid();
+    try (Workers workers =
+        Workers.open(WorkersConfig.defaults(replica, Duration.ofMinutes(10)), Clock.system())) {
+      CountDownLatch started = new CountDownLatch(2);
+      List<Thread> turns = new ArrayList<>();
+      List<TurnEnd> ends = new ArrayList<>();
+      for (int i = 0; i < 2; i++) {
+        Worker worker = worker(workers, dir.resolve("w" + i));
+        turns.add(
+            Thread.ofVirtual()
+                .start(() -> {
+                  try {
+                    TurnEnd end =
+                        worker.prompt(
+                            turn(),
+                            new Printer() {
+                              @Override
+                              public void update(tools.jackson.databind.node.ObjectNode update) {
+                                started.countDown();
+                              }
+                            });
+                    synchronized (ends) {
+                      ends.add(end);
+                    }
+                  } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                  }
+                }));
+      }
+      assertThat(started.await(20, TimeUnit.SECONDS)).isTrue();
+      workers.killAll();
+      for (Thread turn : turns) {
+        assertThat(turn.join(Duration.ofSeconds(20))).isTrue();
+      }
+      assertThat(ends)
+          .hasSize(2)
+          .allSatisfy(end -> assertThat(((TurnEnd.Failed) end).code()).isEqualTo("worker_killed"));
+    }
+  }
+
+  @Test
+  void a_process_that_only_got_a_dead_workers_number_is_left_alone() throws Exception {
+    Process stranger = new ProcessBuilder("setsid", "sleep", "600").start();
+    try {
+      ProcessTable.Leader former = new ProcessTable.Leader(stranger.pid(), 12345);
+      assertThat(ProcessTable.kill(List.of(former), "nobody.1.")).isZero();
+      assertThat(stranger.isAlive()).isTrue();
+    } finally {
+      stranger.destroyForcibly();
+    }
+  }
+}
