@@ -169,43 +169,46 @@ public final class Agents {
    *
    * @throws Refusal.NotFound as {@link #find}
    */
-  public Agent remove(Tx tx, OrganizationId organization, String nameOrId) {
-    Agent agent = find(tx, organization, nameOrId);
-    tx.update(AgentSql.REMOVE)
-        .bind("organization_id", organization.value())
-        .bind("id", agent.id().value())
-        .execute();
-    return agent;
+  public void remove(OrganizationId organization, String nameOrId) {
+    db.useTx(tx ->
+        tx.update(AgentSql.REMOVE)
+            .bind("organization_id", organization.value())
+            .bind("id", find(tx, organization, nameOrId).id().value())
+            .execute());
   }
 
   /**
-   * Pauses the agent: runs under way end, none start.
+   * Pauses the agent: runs under way end, none start. Pausing again changes nothing.
    *
    * @param by who asks, for people to read
    * @throws Refusal.NotFound as {@link #find}
    */
-  public Agent pause(Tx tx, OrganizationId organization, String nameOrId, String by) {
-    Agent agent = find(tx, organization, nameOrId);
-    tx.update(AgentSql.PAUSE)
-        .bind("organization_id", organization.value())
-        .bind("id", agent.id().value())
-        .bind("paused_by", by)
-        .execute();
-    return find(tx, organization, nameOrId);
+  public Agent pause(OrganizationId organization, String nameOrId, String by) {
+    return db.inTx(tx -> {
+      Agent agent = find(tx, organization, nameOrId);
+      tx.update(AgentSql.PAUSE)
+          .bind("organization_id", organization.value())
+          .bind("id", agent.id().value())
+          .bind("paused_by", by)
+          .execute();
+      return find(tx, organization, nameOrId);
+    });
   }
 
   /**
-   * Ends a pause.
+   * Ends a pause. The queue finds out within a second.
    *
    * @throws Refusal.NotFound as {@link #find}
    */
-  public Agent resume(Tx tx, OrganizationId organization, String nameOrId) {
-    Agent agent = find(tx, organization, nameOrId);
-    tx.update(AgentSql.RESUME)
-        .bind("organization_id", organization.value())
-        .bind("id", agent.id().value())
-        .execute();
-    return find(tx, organization, nameOrId);
+  public Agent resume(OrganizationId organization, String nameOrId) {
+    return db.inTx(tx -> {
+      Agent agent = find(tx, organization, nameOrId);
+      tx.update(AgentSql.RESUME)
+          .bind("organization_id", organization.value())
+          .bind("id", agent.id().value())
+          .execute();
+      return find(tx, organization, nameOrId);
+    });
   }
 
   private static int insert(

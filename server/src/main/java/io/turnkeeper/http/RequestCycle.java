@@ -140,11 +140,9 @@ final class RequestCycle {
       problem = Problem.internal();
     }
     if (context.res().isCommitted()) {
-      log.warn(
-          "{} {} failed after its answer began",
-          context.method(),
-          exchange.route().path(),
-          failure);
+      if (failure instanceof Refusal refusal) {
+        log.warn("{} after the answer began: {}", refusal.code(), refusal.getMessage());
+      }
       return;
     }
     try {

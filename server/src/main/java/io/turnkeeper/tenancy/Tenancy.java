@@ -188,26 +188,33 @@ public final class Tenancy {
   }
 
   /**
-   * Marks the organization paused, in the caller's transaction; the queue holds its runs back.
+   * Pauses an organization: runs under way end, none start. Pausing again changes nothing.
    *
    * @param by the name of the key that asks, for people to read
+   * @throws Refusal.NotFound when there is none of that name
    */
-  public Organization pause(Tx tx, OrganizationId organization, String by) {
-    return tx.query(TenancySql.PAUSE_ORGANIZATION)
-        .bind("organization_id", organization.value())
-        .bind("paused_by", by)
-        .map((row, _) -> organization(row))
-        .findOne()
-        .orElseThrow(() -> new Refusal.NotFound("organization", organization.toString()));
+  public Organization pause(String name, String by) {
+    OrganizationId id = organization(name).id();
+    return db.inTx(tx ->
+        tx.query(TenancySql.PAUSE_ORGANIZATION)
+            .bind("organization_id", id.value())
+            .bind("paused_by", by)
+            .map((row, _) -> organization(row))
+            .one());
   }
 
-  /** Takes the mark away again. */
-  public Organization resume(Tx tx, OrganizationId organization) {
-    return tx.query(TenancySql.RESUME_ORGANIZATION)
-        .bind("organization_id", organization.value())
-        .map((row, _) -> organization(row))
-        .findOne()
-        .orElseThrow(() -> new Refusal.NotFound("organization", organization.toString()));
+  /**
+   * Ends a pause. The queue finds out within a second.
+   *
+   * @throws Refusal.NotFound when there is none of that name
+   */
+  public Organization resume(String name) {
+    OrganizationId id = organization(name).id();
+    return db.inTx(tx ->
+        tx.query(TenancySql.RESUME_ORGANIZATION)
+            .bind("organization_id", id.value())
+            .map((row, _) -> organization(row))
+            .one());
   }
 
   private Optional<Known> cached(UUID id) {

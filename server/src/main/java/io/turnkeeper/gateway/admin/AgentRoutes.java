@@ -1,0 +1,95 @@
+package io.turnkeeper.gateway.admin;
+
+import io.turnkeeper.agents.Agent;
+import io.turnkeeper.agents.AgentVersion;
+import io.turnkeeper.agents.Agents;
+import io.turnkeeper.base.Json;
+import io.turnkeeper.base.OrganizationId;
+import io.turnkeeper.http.Exchange;
+import io.turnkeeper.http.Route;
+import io.turnkeeper.tenancy.Caller;
+import java.util.List;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+final class AgentRoutes {
+  private static final String NAME = "name";
+
+  private final Guard guard;
+  private final Agents agents;
+
+  AgentRoutes(Guard guard, Agents agents) {
+    this.guard = guard;
+    this.agents = agents;
+  }
+
+  List<Route> routes() {
+    return List.of(
+        Route.post("/admin/agents", guard.admin(this::add)),
+        Route.get("/admin/agents", guard.reader(this::list)),
+        Route.get("/admin/agents/{name}", guard.reader(this::show)),
+        Route.delete("/admin/agents/{name}", guard.admin(this::remove)),
+        Route.get("/admin/agents/{name}/versions", guard.reader(this::versions)),
+        Route.post("/admin/agents/{name}/pause", guard.admin(this::pause)),
+        Route.post("/admin/agents/{name}/resume", guard.admin(this::resume)));
+  }
+
+  private void add(Exchange exchange, Caller caller) {
+    Agents.Added added = agents.add(guard.organization(exchange, caller), exchange.bodyObject());
+    exchange.json(added.created() ? 201 : 200, json(added.agent()));
+  }
+
+  private void list(Exchange exchange, Caller caller) {
+    ObjectNode answer = Json.object();
+    ArrayNode list = answer.putArray("agents");
+    agents.list(guard.organization(exchange, caller)).forEach(agent -> list.add(json(agent)));
+    exchange.json(200, answer);
+  }
+
+  private void show(Exchange exchange, Caller caller) {
+    OrganizationId organization = guard.organization(exchange, caller);
+    exchange.json(200, json(agents.find(organization, exchange.pathParam(NAME))));
+  }
+
+  private void remove(Exchange exchange, Caller caller) {
+    agents.remove(guard.organization(exchange, caller), exchange.pathParam(NAME));
+    exchange.empty(204);
+  }
+
+  private void versions(Exchange exchange, Caller caller) {
+    OrganizationId organization = guard.organization(exchange, caller);
+    ObjectNode answer = Json.object();
+    ArrayNode list = answer.putArray("versions");
+    for (AgentVersion version : agents.versions(organization, exchange.pathParam(NAME))) {
+      ObjectNode node = list.addObject();
+      node.put("version", version.version());
+      node.setAll(version.definition().shown());
+      Fields.put(node, "created_at", version.createdAt());
+    }
+    exchange.json(200, answer);
+  }
+
+  private void pause(Exchange exchange, Caller caller) {
+    OrganizationId organization = guard.organization(exchange, caller);
+    Agent agent = agents.pause(organization, exchange.pathParam(NAME), caller.keyName());
+    exchange.json(200, json(agent));
+  }
+
+  private void resume(Exchange exchange, Caller caller) {
+    OrganizationId organization = guard.organization(exchange, caller);
+    exchange.json(200, json(agents.resume(organization, exchange.pathParam(NAME))));
+  }
+
+  private static ObjectNode json(Agent agent) {
+    ObjectNode node = Json.object();
+    node.put("id", agent.id().toString());
+    node.put(NAME, agent.name());
+    node.put("version", agent.version());
+    node.setAll(agent.definition().shown());
+    node.put("max_running", agent.maxRunning());
+    Fields.putPause(node, agent.pausedAt(), agent.pausedBy());
+    Fields.put(node, "created_at", agent.createdAt());
+    Fields.put(node, "updated_at", agent.updatedAt());
+    return node;
+  }
+}
