@@ -8,9 +8,7 @@ import io.turnkeeper.db.Tx;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.UUID;
 import tools.jackson.databind.JsonNode;
 
@@ -31,16 +29,14 @@ public final class EventLog {
   }
 
   /**
-   * The events among these that were written: the others' leases are lost. One statement for all,
-   * of one replica.
+   * Writes the events, one statement for all, of one replica. How many were written: fewer than
+   * given means that leases among them are lost.
    */
-  public Set<Append> append(Tx tx, int replica, List<Append> events) {
+  public int append(Tx tx, int replica, List<Append> events) {
     if (events.isEmpty()) {
-      return Set.of();
+      return 0;
     }
-    record Place(UUID run, int seq) {}
-    Set<Place> written = new HashSet<>();
-    tx.query(EventSql.APPEND)
+    return tx.update(EventSql.APPEND)
         .bind("replica", replica)
         .bindArray(
             "keys", Long.class, events.stream().map(e -> e.lease().conversation().key()).toList())
@@ -49,16 +45,7 @@ public final class EventLog {
         .bindArray("seqs", Integer.class, events.stream().map(Append::seq).toList())
         .bindArray("kinds", String.class, events.stream().map(Append::kind).toList())
         .bindArray("data", String.class, events.stream().map(e -> Json.write(e.data())).toList())
-        .map((row, context) ->
-            written.add(new Place(row.getObject("run_id", UUID.class), row.getInt("seq"))))
-        .list();
-    Set<Append> answer = new HashSet<>();
-    for (Append event : events) {
-      if (written.contains(new Place(event.run().value(), event.seq()))) {
-        answer.add(event);
-      }
-    }
-    return answer;
+        .execute();
   }
 
   /**

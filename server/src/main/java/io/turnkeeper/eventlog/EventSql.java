@@ -18,7 +18,6 @@ final class EventSql {
              AS i(conversation_key, epoch, run_id, seq, kind, data)
         JOIN mailboxes m ON m.conversation_key = i.conversation_key AND m.epoch = i.epoch
         JOIN fence ON fence.id = m.replica_id
-      RETURNING run_id, seq
       """;
 
   /**

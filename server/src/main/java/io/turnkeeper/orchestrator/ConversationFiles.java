@@ -1,0 +1,112 @@
+package io.turnkeeper.orchestrator;
+
+import io.turnkeeper.base.Conversation;
+import io.turnkeeper.base.RunId;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A conversation's place on this replica's disk, worth nothing once the replica is gone:
+ *
+ * <pre>
+ * conversations/ORGANIZATION/KEY/state/home        the agent's HOME, with its working directory in it
+ * conversations/ORGANIZATION/KEY/at                the run whose snapshot the state equals; absent while it may differ
+ * </pre>
+ */
+final class ConversationFiles {
+  private final Path directory;
+
+  ConversationFiles(Path data, Conversation conversation) {
+    this.directory =
+        data.resolve("conversations")
+            .resolve(conversation.organization().toString())
+            .resolve(Long.toString(conversation.key()));
+  }
+
+  Path state() {
+    return directory.resolve("state");
+  }
+
+  Path home() {
+    return state().resolve("home");
+  }
+
+  Path workDir() {
+    return home().resolve("work");
+  }
+
+  /** The run whose snapshot is what is on this disk. */
+  Optional<RunId> at() {
+    try {
+      return RunId.parse(Files.readString(directory.resolve("at"), StandardCharsets.UTF_8).strip());
+    } catch (NoSuchFileException absent) {
+      return Optional.empty();
+    } catch (IOException unreadable) {
+      return Optional.empty();
+    }
+  }
+
+  /** Called before the agent may change anything. */
+  void dirty() {
+    try {
+      Files.deleteIfExists(directory.resolve("at"));
+    } catch (IOException failed) {
+      throw new UncheckedIOException(failed);
+    }
+  }
+
+  /** Called once the state equals a run's snapshot. */
+  void clean(RunId run) {
+    try {
+      Files.createDirectories(directory);
+      Files.writeString(directory.resolve("at"), run.toString(), StandardCharsets.UTF_8);
+    } catch (IOException failed) {
+      throw new UncheckedIOException(failed);
+    }
+  }
+
+  void ensure() {
+    try {
+      Files.createDirectories(workDir());
+    } catch (IOException failed) {
+      throw new UncheckedIOException(failed);
+    }
+  }
+
+  /** Removes everything of the conversation from this disk. */
+  void wipe() {
+    try {
+      if (Files.exists(directory)) {
+        Files.walkFileTree(directory, DELETE);
+      }
+    } catch (IOException failed) {
+      throw new UncheckedIOException(failed);
+    }
+  }
+
+  private static final SimpleFileVisitor<Path> DELETE =
+      new SimpleFileVisitor<>() {
+        @Override
+        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+            throws IOException {
+          Files.deleteIfExists(file);
+          return FileVisitResult.CONTINUE;
+        }
+
+        @Override
+        public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException failed)
+            throws IOException {
+          Files.deleteIfExists(directory);
+          return FileVisitResult.CONTINUE;
+        }
+      };
+}

@@ -1,0 +1,581 @@
+package io.turnkeeper.orchestrator;
+
+import io.turnkeeper.agents.Agent;
+import io.turnkeeper.base.Json;
+import io.turnkeeper.base.LeaseToken;
+import io.turnkeeper.base.Refusal;
+import io.turnkeeper.base.RunId;
+import io.turnkeeper.queue.Run;
+import io.turnkeeper.queue.RunStatus;
+import io.turnkeeper.queue.Settlement;
+import io.turnkeeper.transcript.TurnFold;
+import io.turnkeeper.worker.PermissionAnswer;
+import io.turnkeeper.worker.Turn;
+import io.turnkeeper.worker.TurnEnd;
+import io.turnkeeper.worker.Worker;
+import io.turnkeeper.worker.WorkerFailure;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * One lease, from its claim until it is given back: the runs of one conversation, one after the other, on one worker. Its thread
+ * blocks; others reach it through {@link #end}, {@link #answer}, {@link #wake} and {@link #letGo}.
+ *
+ * <p>Order at the end: the worker's processes are gone before the lease is given back.
+ */
+final class ConversationSession {
+  private static final Logger log = LoggerFactory.getLogger(ConversationSession.class);
+  private static final Duration WRITE_DEADLINE = Duration.ofSeconds(30);
+  private static final Duration RETRY_EVERY = Duration.ofMillis(500);
+  private static final Duration LOOK_UP_EVERY = Duration.ofSeconds(1);
+
+  private enum Phase {
+    BETWEEN,
+    STARTING,
+    PROMPTING,
+    ENDING
+  }
+
+  private final Tools tools;
+  private final LeaseToken lease;
+  private final WorkerHost host;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition news = lock.newCondition();
+  private final Thread thread;
+  private Phase phase = Phase.BETWEEN;
+  private @Nullable ActiveRun active;
+  private @Nullable Ending ending;
+  private boolean woken;
+  private boolean lettingGo;
+  private boolean lost;
+  private long idleSinceNanos;
+  private boolean idle;
+
+  ConversationSession(Tools tools, LeaseToken lease, Run first, Consumer<ConversationSession> ended) {
+    this.tools = tools;
+    this.lease = lease;
+    this.host = new WorkerHost(tools, lease);
+    this.thread =
+        Thread.ofVirtual()
+            .name("conversation-" + lease.conversation().key())
+            .unstarted(
+                () -> {
+                  try {
+                    serve(first);
+                  } finally {
+                    ended.accept(this);
+                  }
+                });
+  }
+
+  void start() {
+    thread.start();
+  }
+
+  LeaseToken lease() {
+    return lease;
+  }
+
+  /** There may be a new run. */
+  void wake() {
+    lock.lock();
+    try {
+      woken = true;
+      news.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Give the lease back as soon as no run is under way; a run under way goes on. */
+  void letGo() {
+    lock.lock();
+    try {
+      lettingGo = true;
+      news.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Since when a warm worker waits here for work; empty when it does not. */
+  OptionalLong idleSince() {
+    lock.lock();
+    try {
+      return idle ? OptionalLong.of(idleSinceNanos) : OptionalLong.empty();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  long residentBytes() {
+    return host.residentBytes();
+  }
+
+  /** The run under way, if any. */
+  Optional<RunId> current() {
+    lock.lock();
+    try {
+      ActiveRun now = active;
+      return now == null ? Optional.empty() : Optional.of(now.run().id());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Makes the run under way end; the first reason counts, except that a lost lease overrides all. False when it is not this run that
+   * is under way.
+   *
+   * @param run null for whichever it is
+   */
+  boolean end(@Nullable RunId run, Ending why) {
+    lock.lock();
+    try {
+      if (why instanceof Ending.LeaseLost) {
+        lost = true;
+        ending = why;
+        host.kill();
+        if (phase == Phase.STARTING) {
+          thread.interrupt();
+        }
+        news.signalAll();
+        return true;
+      }
+      ActiveRun now = active;
+      if (now == null || (run != null && !now.run().id().equals(run))) {
+        return false;
+      }
+      if (ending == null && phase != Phase.ENDING) {
+        ending = why;
+        switch (phase) {
+          case STARTING -> thread.interrupt();
+          case PROMPTING -> {
+            if (why instanceof Ending.Cancel || why instanceof Ending.Overdue) {
+              host.cancel();
+            } else {
+              host.kill();
+            }
+          }
+          case BETWEEN, ENDING -> {}
+        }
+      }
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  Worker.Answered answer(RunId run, String permission, PermissionAnswer answer) {
+    ActiveRun now;
+    lock.lock();
+    try {
+      now = active;
+    } finally {
+      lock.unlock();
+    }
+    return now == null || !now.run().id().equals(run)
+        ? Worker.Answered.GONE
+        : host.answer(permission, answer);
+  }
+
+  /** Looks at the clocks. Called a few times a second; writes nothing. */
+  void check(long nanos) {
+    ActiveRun now;
+    lock.lock();
+    try {
+      now = phase == Phase.PROMPTING && ending == null ? active : null;
+    } finally {
+      lock.unlock();
+    }
+    if (now == null) {
+      return;
+    }
+    switch (now.overdue(nanos)) {
+      case ActiveRun.Overdue.Permissions open ->
+          open.ids().forEach(id -> host.answer(id, new PermissionAnswer.Cancelled("expiry")));
+      case ActiveRun.Overdue.Run run ->
+          end(
+              now.run().id(),
+              new Ending.Overdue(
+                  "run_timeout", "the run did not end within " + words(run.after())));
+      case ActiveRun.Overdue.Progress progress ->
+          end(
+              now.run().id(),
+              new Ending.Overdue(
+                  "progress_timeout",
+                  "the agent showed no progress for " + words(progress.after())));
+      case null -> {}
+    }
+  }
+
+  private void serve(Run first) {
+    try {
+      @Nullable Run run = first;
+      while (run != null) {
+        run = turn(run);
+        if (run == null) {
+          run = awaitNext();
+        }
+      }
+    } catch (LeaseGone gone) {
+      log.info("lost the lease of conversation {}", lease.conversation().key());
+    } catch (RuntimeException | Error failed) {
+      log.error("session of conversation {} failed", lease.conversation().key(), failed);
+    } finally {
+      Thread.interrupted();
+      host.close();
+      giveBack();
+    }
+  }
+
+  /** Serves one run. Answers the next one, if its start was written together with this one's end. */
+  private @Nullable Run turn(Run run) {
+    Agent agent = tools.agents().of(run.organization(), run.agent());
+    RunLog runLog =
+        new RunLog(
+            tools.writer(),
+            lease,
+            run.id(),
+            lastSeq(run),
+            why -> end(run.id(), why));
+    TurnFold fold = EarlierAttempts.fold(tools, run);
+    ActiveRun now =
+        new ActiveRun(run, runLog, fold, WorkerHost.limits(agent.definition()), tools.clock());
+    lock.lock();
+    try {
+      active = now;
+      phase = Phase.STARTING;
+      if (!lost) {
+        ending = null;
+      }
+    } finally {
+      lock.unlock();
+    }
+    try {
+      Outcome outcome = attempt(now, agent);
+      return finish(now, agent, outcome);
+    } finally {
+      lock.lock();
+      try {
+        active = null;
+        phase = Phase.BETWEEN;
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  private Outcome attempt(ActiveRun now, Agent agent) {
+    Run run = now.run();
+    now.record(
+        Kinds.STARTED,
+        Json.object()
+            .put("attempt", run.attempt())
+            .put("agent_version", agent.version())
+            .put("replica", lease.replica()));
+    if (agent.removed()) {
+      return Outcome.failed("agent_removed", "the agent " + agent.name() + " was removed");
+    }
+    try {
+      String restored = host.ready(run, agent);
+      tools.meters().restored(restored);
+      now.record(Kinds.READY, Json.object().put("restore", restored));
+      write(new Write.Facts(lease, run.id(), agent.version(), restored));
+      if (!enterPrompt()) {
+        return stopped();
+      }
+      now.begin();
+      TurnEnd end = host.prompt(turnOf(run, agent), now);
+      return outcome(now, end);
+    } catch (WorkerFailure failure) {
+      return Outcome.failed(failure.code(), String.valueOf(failure.getMessage()));
+    } catch (InterruptedException stopping) {
+      return stopped();
+    } finally {
+      leavePrompt();
+    }
+  }
+
+  private boolean enterPrompt() {
+    lock.lock();
+    try {
+      if (ending != null) {
+        return false;
+      }
+      phase = Phase.PROMPTING;
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void leavePrompt() {
+    lock.lock();
+    try {
+      phase = Phase.ENDING;
+      // An interrupt was meant for the start; what follows must not trip over it.
+      Thread.interrupted();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Outcome outcome(ActiveRun now, TurnEnd end) {
+    Ending why = ending();
+    return switch (end) {
+      case TurnEnd.Ended ended when why == null || why instanceof Ending.Drain ->
+          Outcome.completed(ended.stopReason());
+      case TurnEnd.Ended ended -> stopped();
+      case TurnEnd.Cancelled cancelled -> stopped();
+      case TurnEnd.Failed failed when why != null -> stopped();
+      case TurnEnd.Failed failed
+          when failed.code().equals("worker_died") || failed.code().equals("worker_killed") ->
+          Outcome.lost(failed.code(), failed.message());
+      case TurnEnd.Failed failed -> Outcome.failed(failed.code(), failed.message());
+    };
+  }
+
+  private Outcome stopped() {
+    return switch (ending()) {
+      case Ending.Cancel cancel ->
+          new Outcome(RunStatus.CANCELLED, "cancelled", "cancelled", cancel.reason(), false);
+      case Ending.Overdue overdue ->
+          new Outcome(RunStatus.TIMEOUT, "timeout", overdue.code(), overdue.message(), false);
+      case Ending.Drain drain -> Outcome.lost("replica_stopped", "the replica stopped");
+      case Ending.LogBroken broken ->
+          Outcome.lost("database_unavailable", "the database was away while the agent worked");
+      case Ending.LeaseLost gone -> Outcome.lost("replica_lost", "the replica lost the lease");
+      case null -> Outcome.lost("worker_died", "the worker stopped without a word");
+    };
+  }
+
+  private @Nullable Run finish(ActiveRun now, Agent agent, Outcome outcome) {
+    if (outcome.lost()) {
+      host.close();
+      WorkerLoss decision =
+          WorkerLoss.decide(
+              agent.definition().onWorkerLoss(),
+              now.produced(),
+              now.run().attempt(),
+              now.run().maxAttempts());
+      if (decision instanceof WorkerLoss.Again again) {
+        putBack(now, outcome, again.delay());
+        return null;
+      }
+    }
+    boolean completed = outcome.status() == RunStatus.COMPLETED;
+    boolean saved = completed && host.save(now, agent.definition());
+    if (!completed && outcome.status() != RunStatus.CANCELLED) {
+      // What a failed turn left in the agent's memory must not reach the next one.
+      host.close();
+    }
+    Settlement settlement =
+        new Settlement(
+            lease,
+            now.run().id(),
+            outcome.status(),
+            now.fold().messages(),
+            completed ? null : outcome.error());
+    Run next = settle(now, settlement, outcome, saved);
+    tools
+        .meters()
+        .runEnded(outcome.status().word(), Outcome.since(now.run(), tools.clock().now()));
+    return next;
+  }
+
+  private @Nullable Run settle(
+      ActiveRun now, Settlement settlement, Outcome outcome, boolean saved) {
+    boolean goOn = !wantsOut();
+    ObjectNode data = outcome.terminal(now.fold());
+    while (true) {
+      try {
+        Write.End end =
+            new Write.End(
+                settlement,
+                now.log().next(Kinds.terminal(outcome.status()), data),
+                saved,
+                goOn);
+        return next(write(end));
+      } catch (Refusal.Unavailable away) {
+        resolveAfterOutage(now);
+      }
+    }
+  }
+
+  /** The outcome of a write is unknown: looks whether it was done, and where the log stands. */
+  private void resolveAfterOutage(ActiveRun now) {
+    while (true) {
+      pause();
+      if (isLost()) {
+        throw new LeaseGone();
+      }
+      try {
+        var run =
+            tools.db().inTx(tx -> tools.queue().run(tx, now.run().organization(), now.run().id()));
+        if (run.isEmpty() || run.get().status().terminal()) {
+          throw new LeaseGone();
+        }
+        now.log().restart(lastSeq(now.run()));
+        return;
+      } catch (Refusal.Unavailable still) {
+        log.debug("the database is still away");
+      }
+    }
+  }
+
+  private void putBack(ActiveRun now, Outcome outcome, Duration delay) {
+    ObjectNode data =
+        Json.object()
+            .put("reason", outcome.code())
+            .put("detail", outcome.message())
+            .put("attempt", now.run().attempt());
+    data.set("unknown_tool_calls", now.openToolCalls());
+    while (true) {
+      try {
+        write(new Write.PutBack(now.log().next(Kinds.INTERRUPTED, data), delay));
+        return;
+      } catch (Refusal.Unavailable away) {
+        resolveAfterOutage(now);
+      }
+    }
+  }
+
+  /** Waits with a warm worker. Answers the next run, or null when the lease is to be given back. */
+  private @Nullable Run awaitNext() {
+    while (true) {
+      if (!awaitNews()) {
+        return null;
+      }
+      Run next = next(write(new Write.Next(lease)));
+      if (next != null) {
+        return next;
+      }
+    }
+  }
+
+  private boolean awaitNews() {
+    Duration patience = host.idleTimeout();
+    lock.lock();
+    try {
+      long left = patience.toNanos();
+      idleSinceNanos = tools.clock().nanos();
+      idle = true;
+      while (!woken && !lettingGo && !lost && left > 0 && host.warm()) {
+        // Looks up now and then, for a process that died while it had nothing to do.
+        long slept = Math.min(left, LOOK_UP_EVERY.toNanos());
+        left -= slept - Math.max(0, news.awaitNanos(slept));
+      }
+      boolean goOn = woken && !lettingGo && !lost;
+      woken = false;
+      return goOn;
+    } catch (InterruptedException stopping) {
+      return false;
+    } finally {
+      idle = false;
+      lock.unlock();
+    }
+  }
+
+  private void giveBack() {
+    while (!isLost()) {
+      try {
+        tools.writer().write(new Write.Release(lease), WRITE_DEADLINE);
+        return;
+      } catch (Refusal.Unavailable away) {
+        pause();
+      }
+    }
+  }
+
+  private Written.Done write(Write write) {
+    return switch (tools.writer().write(write, WRITE_DEADLINE)) {
+      case Written.Done done -> done;
+      case Written.LostLease gone -> {
+        end(null, new Ending.LeaseLost());
+        throw new LeaseGone();
+      }
+    };
+  }
+
+  private static @Nullable Run next(Written.Done done) {
+    return done.next();
+  }
+
+  private int lastSeq(Run run) {
+    return tools
+        .db()
+        .inTx(tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
+  }
+
+  private Turn turnOf(Run run, Agent agent) {
+    boolean interrupted =
+        run.attempt() > 1
+            && agent.definition().onWorkerLoss()
+                == io.turnkeeper.agents.AgentDefinition.OnWorkerLoss.RESUME;
+    return new Turn(
+        run.id().toString(), run.conversation().id(), run.attempt(), interrupted, run.input());
+  }
+
+  private @Nullable Ending ending() {
+    lock.lock();
+    try {
+      return ending;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean isLost() {
+    lock.lock();
+    try {
+      return lost;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean wantsOut() {
+    lock.lock();
+    try {
+      return lettingGo || lost;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void pause() {
+    lock.lock();
+    try {
+      long left = RETRY_EVERY.toNanos();
+      while (left > 0 && !lost) {
+        left = news.awaitNanos(left);
+      }
+    } catch (InterruptedException stopping) {
+      Thread.interrupted();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static String words(Duration duration) {
+    return duration.toSeconds() >= 1 ? duration.toSeconds() + " s" : duration.toMillis() + " ms";
+  }
+
+  /** Nothing more can be done for this conversation here. */
+  private static final class LeaseGone extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    LeaseGone() {
+      super(null, null, false, false);
+    }
+  }
+}

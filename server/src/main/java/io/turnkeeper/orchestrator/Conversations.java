@@ -1,0 +1,391 @@
+package io.turnkeeper.orchestrator;
+
+import io.turnkeeper.agents.Agent;
+import io.turnkeeper.base.Conversation;
+import io.turnkeeper.base.Json;
+import io.turnkeeper.base.OrganizationId;
+import io.turnkeeper.base.Refusal;
+import io.turnkeeper.base.RunId;
+import io.turnkeeper.conversation.ConversationQuery;
+import io.turnkeeper.conversation.ConversationStore;
+import io.turnkeeper.conversation.ConversationStore.Resolved;
+import io.turnkeeper.conversation.ConversationStore.Wanted;
+import io.turnkeeper.conversation.StoredConversation;
+import io.turnkeeper.eventlog.Event;
+import io.turnkeeper.eventlog.Subscription;
+import io.turnkeeper.queue.EndedRun;
+import io.turnkeeper.queue.Enqueued;
+import io.turnkeeper.queue.NewRun;
+import io.turnkeeper.queue.Run;
+import io.turnkeeper.queue.RunCommand;
+import io.turnkeeper.queue.RunQuery;
+import io.turnkeeper.queue.RunStatus;
+import io.turnkeeper.queue.Why;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Conversations and their runs, for whoever serves clients. Every method is one organization's; what belongs to another is not found.
+ * Reads never depend on a lease.
+ */
+public final class Conversations {
+  private static final Duration DELETE_DEADLINE = Duration.ofSeconds(20);
+
+  private final Tools tools;
+  private final ConversationStore store;
+  private final Mailroom mailroom;
+  private final Signals signals;
+
+  Conversations(Tools tools, ConversationStore store, Mailroom mailroom, Signals signals) {
+    this.tools = tools;
+    this.store = store;
+    this.mailroom = mailroom;
+    this.signals = signals;
+  }
+
+  /** Makes a conversation without a run. Empty when the id is taken. */
+  public Optional<StoredConversation> create(
+      OrganizationId organization, String id, ObjectNode metadata) {
+    return tools
+        .db()
+        .inTx(
+            tx ->
+                store.create(tx, organization, id, metadata)
+                    ? store.find(tx, organization, id)
+                    : Optional.empty());
+  }
+
+  public Optional<StoredConversation> find(OrganizationId organization, String id) {
+    return tools.db().inTx(tx -> store.find(tx, organization, id));
+  }
+
+  public List<StoredConversation> search(OrganizationId organization, ConversationQuery query) {
+    return tools.db().inTx(tx -> store.search(tx, organization, query));
+  }
+
+  public long count(OrganizationId organization, ConversationQuery query) {
+    return tools.db().inTx(tx -> store.count(tx, organization, query));
+  }
+
+  /** Sets the given keys. Empty when there is no such conversation. */
+  public Optional<StoredConversation> mergeMetadata(
+      OrganizationId organization, String id, ObjectNode metadata) {
+    return tools
+        .db()
+        .inTx(
+            tx -> {
+              store.mergeMetadata(tx, organization, id, metadata);
+              return store.find(tx, organization, id);
+            });
+  }
+
+  /**
+   * Queues a message. When this returns it is durable, and will reach exactly one terminal status.
+   *
+   * @throws Refusal.NotFound the agent, or the conversation when it was not to be made
+   * @throws Refusal.Conflict the conversation is another agent's, or busy and the message was to be refused then
+   * @throws Refusal.Invalid the idempotency key was used for another message
+   * @throws Refusal.Unavailable the database does not answer; with an idempotency key it is safe to send again
+   */
+  public Accepted post(NewTurn turn) {
+    Agent agent =
+        tools
+            .agents()
+            .find(turn.organization(), turn.agent())
+            .orElseThrow(() -> new Refusal.NotFound("assistant", turn.agent()));
+    String id = turn.conversation();
+    if (turn.busy() == NewTurn.Busy.INTERRUPT && id != null) {
+      interrupt(turn.organization(), id);
+    }
+    Wanted wanted =
+        new Wanted(
+            turn.organization(),
+            agent.id(),
+            id == null ? UUID.randomUUID().toString() : id,
+            Json.object()
+                .put("graph_id", agent.name())
+                .put("assistant_id", agent.id().toString()),
+            id == null,
+            id == null || turn.createConversation());
+    Mailroom.Letter letter =
+        new Mailroom.Letter(wanted, conversation -> newRun(turn, agent, conversation));
+    return switch (mailroom.post(letter)) {
+      case Mailroom.Receipt.NoConversation(Resolved.OtherAgent other) ->
+          throw new Refusal.Conflict(
+              "thread_has_another_assistant",
+              "the thread belongs to another assistant; use one thread for each");
+      case Mailroom.Receipt.NoConversation missing ->
+          throw new Refusal.NotFound("thread", wanted.id());
+      case Mailroom.Receipt.Queued(Conversation conversation, Enqueued answer) ->
+          accepted(conversation, answer);
+    };
+  }
+
+  public Optional<Run> run(OrganizationId organization, RunId run) {
+    return tools.db().inTx(tx -> tools.queue().run(tx, organization, run));
+  }
+
+  /** Newest first. An empty set of statuses means any. */
+  public List<Run> runs(
+      StoredConversation conversation, Set<RunStatus> statuses, int limit, int offset) {
+    return tools
+        .db()
+        .inTx(
+            tx ->
+                tools
+                    .queue()
+                    .runsOf(
+                        tx,
+                        conversation.organization(),
+                        conversation.key(),
+                        statuses,
+                        limit,
+                        offset));
+  }
+
+  /** Runs that have not ended, in their order. */
+  public List<Run> live(StoredConversation conversation) {
+    return tools
+        .db()
+        .inTx(tx -> tools.queue().live(tx, conversation.organization(), conversation.key()));
+  }
+
+  public List<Run> search(OrganizationId organization, RunQuery query) {
+    return tools.db().inTx(tx -> tools.queue().search(tx, organization, query));
+  }
+
+  /** All turns up to and including one, oldest first. */
+  public List<Run> turns(StoredConversation conversation, long upto) {
+    return tools
+        .db()
+        .inTx(
+            tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
+  }
+
+  /** The messages of all turns up to and including one; of a turn that has not ended, what was asked. */
+  public ArrayNode messages(OrganizationId organization, long conversationKey, long upto) {
+    return Transcripts.upTo(tools, organization, conversationKey, upto);
+  }
+
+  public Optional<Why> why(OrganizationId organization, RunId run) {
+    return tools.db().inTx(tx -> tools.queue().why(tx, organization, run));
+  }
+
+  /** At most {@code limit} events of the run after a number, in order. */
+  public List<Event> events(OrganizationId organization, RunId run, int after, int limit) {
+    return tools.db().inTx(tx -> tools.events().after(tx, organization, run, after, limit));
+  }
+
+  /** News of a conversation: subscribe, then read, then wait. */
+  public Subscription subscribe(long conversationKey) {
+    return tools.events().subscribe(conversationKey);
+  }
+
+  /** What a cancel met. */
+  public enum Cancelled {
+    /** It had not started; it has ended now. */
+    ENDED,
+    /** It is under way; its holder was told and will end it. */
+    ASKED,
+    /** It had ended before. */
+    TOO_LATE
+  }
+
+  /**
+   * @throws Refusal.NotFound there is no such run
+   */
+  public Cancelled cancel(OrganizationId organization, RunId run, String reason) {
+    ObjectNode error = Json.object().put("code", "cancelled").put("message", reason);
+    Cancelled met =
+        tools
+            .db()
+            .inTx(
+                tx -> {
+                  List<EndedRun> ended =
+                      tools.queue().endPending(tx, List.of(run), RunStatus.CANCELLED, error);
+                  ended.forEach(one -> Unstarted.log(tools, tx, one, RunStatus.CANCELLED, error));
+                  if (!ended.isEmpty()) {
+                    return Cancelled.ENDED;
+                  }
+                  ObjectNode body = Json.object().put("reason", reason);
+                  return tools.queue().ask(tx, organization, run, RunCommand.Kind.CANCEL, body)
+                      ? Cancelled.ASKED
+                      : Cancelled.TOO_LATE;
+                });
+    Run now =
+        run(organization, run).orElseThrow(() -> new Refusal.NotFound("run", run.toString()));
+    signals.changed(now.conversation().key());
+    if (met == Cancelled.ASKED) {
+      signals.asked();
+    }
+    return met;
+  }
+
+  /** Waits until the run has ended; its last state, ended or not. */
+  public Run awaitEnd(Run run, Duration atMost) throws InterruptedException {
+    long deadline = tools.clock().nanos() + atMost.toNanos();
+    try (Subscription news = subscribe(run.conversation().key())) {
+      while (true) {
+        Run now = run(run.organization(), run.id()).orElse(run);
+        long left = deadline - tools.clock().nanos();
+        if (now.status().terminal() || left <= 0) {
+          return now;
+        }
+        news.await(Duration.ofNanos(Math.min(left, POLL.toNanos())));
+      }
+    }
+  }
+
+  private static final Duration POLL = Duration.ofSeconds(1);
+
+  /**
+   * Leaves the answer to a permission request for whoever holds the run.
+   *
+   * @param option null says that there will be no answer
+   * @param by whose answer it is, for the log
+   * @throws Refusal.Conflict the run waits for no answer
+   */
+  public void answer(Run run, String permission, @Nullable String option, String by) {
+    ObjectNode body = Json.object().put("permission", permission).put("by", by);
+    if (option != null) {
+      body.put("option_id", option);
+    }
+    boolean told =
+        run.status() == RunStatus.WAITING
+            && tools
+                .db()
+                .inTx(
+                    tx ->
+                        tools
+                            .queue()
+                            .ask(
+                                tx, run.organization(), run.id(), RunCommand.Kind.ANSWER, body));
+    if (!told) {
+      throw new Refusal.Conflict("not_waiting", "the run waits for no answer");
+    }
+    signals.asked();
+  }
+
+  /**
+   * Removes an ended run and its events.
+   *
+   * @throws Refusal.Conflict it has not ended
+   */
+  public void deleteRun(Run run) {
+    boolean gone =
+        tools
+            .db()
+            .inTx(
+                tx -> {
+                  boolean deleted = tools.queue().deleteRun(tx, run.organization(), run.id());
+                  if (deleted) {
+                    tools.events().deleteRun(tx, run.organization(), run.id());
+                  }
+                  return deleted;
+                });
+    if (!gone) {
+      throw new Refusal.Conflict("run_active", "the run has not ended; cancel it first");
+    }
+  }
+
+  /**
+   * Removes a conversation with all that hangs on it, after cancelling what runs and waits.
+   *
+   * @throws Refusal.Conflict a run could not be stopped in time
+   */
+  public void delete(StoredConversation conversation) throws InterruptedException {
+    for (Run run : live(conversation)) {
+      cancel(conversation.organization(), run.id(), "the conversation is deleted");
+    }
+    for (Run run : live(conversation)) {
+      if (!awaitEnd(run, DELETE_DEADLINE).status().terminal()) {
+        throw new Refusal.Conflict("thread_busy", "a run did not stop in time; try again");
+      }
+    }
+    io.turnkeeper.base.AgentId agent = conversation.agent();
+    Conversation bound =
+        new Conversation(
+            conversation.organization(),
+            agent == null ? new io.turnkeeper.base.AgentId(new UUID(0, 0)) : agent,
+            conversation.key(),
+            conversation.id());
+    signals.letGo(conversation.key());
+    tools
+        .db()
+        .useTx(
+            tx -> {
+              tools.events().delete(tx, bound);
+              tools.snapshots().delete(tx, bound);
+              tools.queue().delete(tx, bound);
+              store.delete(tx, conversation.organization(), conversation.key());
+            });
+    new ConversationFiles(tools.data(), bound).wipe();
+    signals.changed(conversation.key());
+  }
+
+  /** Pauses it: a run under way ends, none starts. False when it has never had a run. */
+  public boolean pause(StoredConversation conversation, String by) {
+    return conversation.agent() != null
+        && tools.db().inTx(tx -> tools.queue().pause(tx, conversation.bound(), by));
+  }
+
+  /** Ends its pause. False when there is none. */
+  public boolean resume(StoredConversation conversation) {
+    boolean resumed =
+        conversation.agent() != null
+            && tools.db().inTx(tx -> tools.queue().resume(tx, conversation.bound()));
+    signals.changed(conversation.key());
+    signals.ready();
+    return resumed;
+  }
+
+  private void interrupt(OrganizationId organization, String id) {
+    find(organization, id)
+        .ifPresent(
+            conversation ->
+                live(conversation)
+                    .forEach(run -> cancel(organization, run.id(), "interrupted by a new message")));
+  }
+
+  private Accepted accepted(Conversation conversation, Enqueued answer) {
+    return switch (answer) {
+      case Enqueued.Accepted accepted -> {
+        signals.changed(conversation.key());
+        if (accepted.ready()) {
+          signals.ready();
+        }
+        yield new Accepted(accepted.run(), conversation, false);
+      }
+      case Enqueued.Replayed replayed -> new Accepted(replayed.run(), conversation, true);
+      case Enqueued.KeyReused reused ->
+          throw new Refusal.Invalid(
+              "idempotency_key_reused",
+              "Idempotency-Key",
+              "the idempotency key was used for another request");
+      case Enqueued.Busy busy ->
+          throw new Refusal.Conflict(
+              "thread_busy", "the thread is already running; multitask_strategy is reject");
+    };
+  }
+
+  private static NewRun newRun(NewTurn turn, Agent agent, Conversation conversation) {
+    return new NewRun(
+        RunId.next(),
+        conversation,
+        turn.input(),
+        turn.options(),
+        turn.metadata(),
+        turn.priority(),
+        turn.delay(),
+        turn.expiry(),
+        agent.definition().maxAttempts(),
+        turn.busy() == NewTurn.Busy.REJECT,
+        turn.idempotency());
+  }
+}

@@ -1,0 +1,197 @@
+package io.turnkeeper.orchestrator;
+
+import io.turnkeeper.base.RunId;
+import io.turnkeeper.queue.Claimed;
+import io.turnkeeper.queue.RunCommand;
+import io.turnkeeper.worker.PermissionAnswer;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Gives ready conversations to this replica's free slots. Each step is at most one transaction and never waits for the work it
+ * started.
+ */
+final class Dispatcher {
+  private static final Logger log = LoggerFactory.getLogger(Dispatcher.class);
+
+  /** Claimed in one statement; more are claimed by the next. */
+  private static final int CLAIM_MAX = 500;
+
+  private final Tools tools;
+  private final Admission admission;
+  private final Map<Long, ConversationSession> sessions = new ConcurrentHashMap<>();
+  private final Runnable nudge;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition fewer = lock.newCondition();
+  private volatile boolean claiming = true;
+
+  /**
+   * @param nudge asks for a {@link #tick} soon
+   */
+  Dispatcher(Tools tools, Admission admission, Runnable nudge) {
+    this.tools = tools;
+    this.admission = admission;
+    this.nudge = nudge;
+  }
+
+  /** Claims what there is room for. True when there may be more at once. */
+  boolean tick(int replica) {
+    if (!claiming) {
+      return false;
+    }
+    int slots = Math.min(admission.free(), CLAIM_MAX);
+    if (slots == 0) {
+      evictIdle();
+      return false;
+    }
+    List<Claimed> claimed = tools.db().inTx(tx -> tools.queue().claim(tx, replica, slots));
+    admission.take(claimed.size());
+    claimed.forEach(this::start);
+    return claimed.size() == slots;
+  }
+
+  private void start(Claimed claimed) {
+    long key = claimed.lease().conversation().key();
+    ConversationSession session =
+        new ConversationSession(tools, claimed.lease(), claimed.run(), this::ended);
+    sessions.put(key, session);
+    tools.events().wake(key);
+    session.start();
+  }
+
+  /** The conversation may have been claimed again already: only this session's own entry goes. */
+  private void ended(ConversationSession session) {
+    lock.lock();
+    try {
+      sessions.remove(session.lease().conversation().key(), session);
+      fewer.signalAll();
+    } finally {
+      lock.unlock();
+      admission.giveBack();
+    }
+    nudge.run();
+  }
+
+  /** Waits until no session is left, at most so long. */
+  void awaitNoSessions(Duration atMost) throws InterruptedException {
+    lock.lock();
+    try {
+      long left = atMost.toNanos();
+      while (!sessions.isEmpty() && left > 0) {
+        left = fewer.awaitNanos(left);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Has the conversation given back as soon as no run is under way. */
+  void letGo(long key) {
+    ConversationSession session = sessions.get(key);
+    if (session != null) {
+      session.letGo();
+    }
+  }
+
+  /** A conversation got a run, or one of its runs changed. */
+  void wake(long key) {
+    ConversationSession session = sessions.get(key);
+    if (session != null) {
+      session.wake();
+    }
+  }
+
+  /** Carries out what was asked of a run that is under way here. False when it is not. */
+  boolean carryOut(RunCommand command) {
+    ConversationSession session = sessions.get(command.conversationKey());
+    if (session == null) {
+      return false;
+    }
+    return switch (command.kind()) {
+      case CANCEL ->
+          session.end(
+              command.run(),
+              new Ending.Cancel(command.body().path("reason").asString("cancelled")));
+      case ANSWER -> {
+        String permission = command.body().path("permission").asString("");
+        String by = command.body().path("by").asString("");
+        PermissionAnswer answer =
+            command.body().has("option_id")
+                ? new PermissionAnswer.Selected(command.body().path("option_id").asString(), by)
+                : new PermissionAnswer.Cancelled(by);
+        yield switch (session.answer(command.run(), permission, answer)) {
+          case DONE -> true;
+          case GONE, NO_SUCH_OPTION -> false;
+        };
+      }
+    };
+  }
+
+  /** The conversation's run under way here, if any. */
+  Optional<RunId> current(long key) {
+    ConversationSession session = sessions.get(key);
+    return session == null ? Optional.empty() : session.current();
+  }
+
+  /** Looks at the clocks of all runs under way. Reads and writes no database. */
+  void checkClocks() {
+    long nanos = tools.clock().nanos();
+    sessions.values().forEach(session -> session.check(nanos));
+  }
+
+  /** Lets the worker go that has been idle longest, so that its slot, and its memory, come free. */
+  boolean evictIdle() {
+    Optional<ConversationSession> oldest =
+        sessions.values().stream()
+            .filter(session -> session.idleSince().isPresent())
+            .min(Comparator.comparingLong(session -> session.idleSince().orElse(Long.MAX_VALUE)));
+    oldest.ifPresent(ConversationSession::letGo);
+    return oldest.isPresent();
+  }
+
+  /** Keeps warm workers within the budget: the longest idle go first. */
+  void keepWithin(long memoryBudget) {
+    long resident =
+        sessions.values().stream()
+            .filter(session -> session.idleSince().isPresent())
+            .mapToLong(ConversationSession::residentBytes)
+            .sum();
+    if (resident > memoryBudget) {
+      log.info("idle workers hold {} MB: letting the longest idle go", resident >> 20);
+      evictIdle();
+    }
+  }
+
+  /** Stops claiming and hands idle conversations back; runs under way go on. */
+  void drain() {
+    claiming = false;
+    sessions.values().forEach(ConversationSession::letGo);
+  }
+
+  /** Ends every run under way: what becomes of it is its agent's policy. */
+  void stopRuns() {
+    sessions.values().forEach(session -> session.end(null, new Ending.Drain()));
+  }
+
+  /** Fenced: every worker goes now, and nothing more is written. */
+  void loseAll() {
+    sessions.values().forEach(session -> session.end(null, new Ending.LeaseLost()));
+  }
+
+  int sessions() {
+    return sessions.size();
+  }
+
+  /** Sessions with a run under way. */
+  long running() {
+    return sessions.values().stream().filter(session -> session.current().isPresent()).count();
+  }
+}

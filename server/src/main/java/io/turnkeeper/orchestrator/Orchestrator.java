@@ -1,0 +1,254 @@
+package io.turnkeeper.orchestrator;
+
+import io.turnkeeper.agents.Agents;
+import io.turnkeeper.base.Clock;
+import io.turnkeeper.conversation.ConversationStore;
+import io.turnkeeper.db.Db;
+import io.turnkeeper.db.Tx;
+import io.turnkeeper.eventlog.EventLog;
+import io.turnkeeper.queue.RunQueue;
+import io.turnkeeper.snapshot.Snapshots;
+import io.turnkeeper.worker.Workers;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Serves conversations: claims them, runs their agents, writes what they say, and gives them back. Composes the capabilities of the
+ * floor below and is the only one that does.
+ */
+public final class Orchestrator implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Orchestrator.class);
+  private static final Duration POLL = Duration.ofSeconds(1);
+  private static final Duration CLOCKS = Duration.ofMillis(200);
+
+  /** For agents to go, once their runs are to end: twice the graces of their workers. */
+  private static final Duration STOP_DEADLINE = Duration.ofSeconds(20);
+
+  private static final int NO_REPLICA = -1;
+
+  /** How often the memory of idle workers is looked at, in looks at the clocks. */
+  private static final int MEMORY_EVERY = 25;
+
+  /** How often the partitions are looked at, in seconds of housekeeping. */
+  private static final int TEND_EVERY = 600;
+
+  /**
+   * @param data where conversations have their places on this disk
+   * @param maxLeases conversations held at once
+   * @param memoryBudget bytes that idle workers may hold together
+   */
+  public record Limits(Path data, int maxLeases, long memoryBudget) {}
+
+  /** The capabilities that are composed here. */
+  public record Capabilities(
+      Db db,
+      ConversationStore conversations,
+      RunQueue queue,
+      EventLog events,
+      Snapshots snapshots,
+      Workers workers,
+      Agents agents) {}
+
+  private final Tools tools;
+  private final Limits limits;
+  private final Admission admission;
+  private final Dispatcher dispatcher;
+  private final Housekeeping housekeeping;
+  private final Takeover takeover;
+  private final Mailroom mailroom;
+  private final TurnWriter writer;
+  private final Conversations conversations;
+  private final Ticker dispatching;
+  private final Ticker keeping;
+  private final Ticker clocks;
+  private final AtomicInteger replica = new AtomicInteger(NO_REPLICA);
+  private int looks;
+  private int tended;
+
+  public Orchestrator(Capabilities on, Limits limits, Meters meters, Clock clock) {
+    this.limits = limits;
+    this.writer =
+        new TurnWriter(on.db(), on.queue(), on.events(), on.snapshots(), on.events()::wake);
+    this.tools =
+        new Tools(
+            on.db(),
+            on.queue(),
+            on.events(),
+            on.snapshots(),
+            on.workers(),
+            on.agents(),
+            writer,
+            meters,
+            limits.data(),
+            clock);
+    this.admission = new Admission(limits.maxLeases());
+    this.mailroom = new Mailroom(on.db(), on.conversations(), on.queue());
+    this.housekeeping = new Housekeeping(tools);
+    this.takeover = new Takeover(on.queue(), on.events(), on.agents());
+    this.dispatching = new Ticker("dispatcher", POLL, clock, this::dispatch);
+    this.keeping = new Ticker("housekeeping", POLL, clock, this::keep);
+    this.clocks = new Ticker("clocks", CLOCKS, clock, this::look);
+    this.dispatcher = new Dispatcher(tools, admission, dispatching::nudge);
+    this.conversations = new Conversations(tools, on.conversations(), mailroom, new Local());
+  }
+
+  /** What clients are served from. */
+  public Conversations conversations() {
+    return conversations;
+  }
+
+  /** Makes the log ready for today and starts to look for work. Nothing is claimed before {@link #joined}. */
+  public void start() {
+    tools.db().useTx(tx -> tools.events().tend(tx, tools.clock().now()));
+    dispatching.start();
+    keeping.start();
+    clocks.start();
+  }
+
+  /** This replica is a live member under this id: it may claim. */
+  public void joined(int id) {
+    replica.set(id);
+    dispatching.nudge();
+    keeping.nudge();
+  }
+
+  /** This replica can no longer show that it is alive: its workers go now, before its leases end. */
+  public void fenced() {
+    replica.set(NO_REPLICA);
+    dispatcher.loseAll();
+    tools.workers().killAll();
+  }
+
+  /**
+   * Resolves what a dead replica leaves, in the transaction that marks it dead.
+   *
+   * @return to be called after the commit
+   */
+  public Runnable takeOver(Tx tx, int dead, int taker) {
+    List<Long> concerned = takeover.apply(tx, dead, taker);
+    log.info("took {} conversations over from replica {}", concerned.size(), dead);
+    return () -> {
+      concerned.forEach(tools.events()::wake);
+      dispatching.nudge();
+    };
+  }
+
+  /** Something happened to a conversation on another replica. */
+  public void heardOf(long conversationKey) {
+    tools.events().wake(conversationKey);
+    dispatcher.wake(conversationKey);
+  }
+
+  /** Another replica has accepted work, or asks something of a run held here. */
+  public void heardOfWork() {
+    dispatching.nudge();
+    keeping.nudge();
+  }
+
+  /** From now on at most so many leases; 0 drains. */
+  public void cap(int maxLeases) {
+    admission.cap(maxLeases);
+    dispatching.nudge();
+  }
+
+  /**
+   * @param held conversations held now
+   * @param near at least four fifths of the cap
+   * @param running those with a run under way
+   */
+  public record Load(int held, int cap, boolean near, long running) {}
+
+  public Load load() {
+    return new Load(admission.held(), admission.cap(), admission.near(), dispatcher.running());
+  }
+
+  /** Stops claiming and gives idle conversations back; runs under way go on. */
+  public void drain() {
+    dispatcher.drain();
+  }
+
+  /**
+   * Drains; lets runs under way end until the deadline; ends the rest as their agents' policies say. When this returns every lease has
+   * been given back and every worker is gone.
+   */
+  public void stop(Duration deadline) throws InterruptedException {
+    drain();
+    dispatcher.awaitNoSessions(deadline);
+    if (dispatcher.sessions() > 0) {
+      log.info("{} conversations did not end in time: stopping them", dispatcher.sessions());
+      dispatcher.stopRuns();
+      dispatcher.awaitNoSessions(STOP_DEADLINE);
+    }
+  }
+
+  @Override
+  public void close() {
+    dispatching.close();
+    keeping.close();
+    clocks.close();
+    mailroom.close();
+    writer.close();
+  }
+
+  private boolean dispatch() {
+    OptionalInt id = id();
+    return id.isPresent() && dispatcher.tick(id.getAsInt());
+  }
+
+  private boolean keep() {
+    OptionalInt id = id();
+    if (id.isEmpty()) {
+      return false;
+    }
+    if (tended++ % TEND_EVERY == TEND_EVERY - 1) {
+      tools.db().useTx(tx -> tools.events().tend(tx, tools.clock().now()));
+    }
+    Housekeeping.Moved moved = housekeeping.tick(id.getAsInt());
+    moved.commands().forEach(dispatcher::carryOut);
+    moved.changed().forEach(tools.events()::wake);
+    if (moved.ready()) {
+      dispatching.nudge();
+    }
+    return moved.again();
+  }
+
+  private boolean look() {
+    dispatcher.checkClocks();
+    if (looks++ % MEMORY_EVERY == 0) {
+      dispatcher.keepWithin(limits.memoryBudget());
+    }
+    return false;
+  }
+
+  private OptionalInt id() {
+    int id = replica.get();
+    return id == NO_REPLICA ? OptionalInt.empty() : OptionalInt.of(id);
+  }
+
+  private final class Local implements Signals {
+    @Override
+    public void changed(long conversationKey) {
+      heardOf(conversationKey);
+    }
+
+    @Override
+    public void ready() {
+      dispatching.nudge();
+    }
+
+    @Override
+    public void asked() {
+      keeping.nudge();
+    }
+
+    @Override
+    public void letGo(long conversationKey) {
+      dispatcher.letGo(conversationKey);
+    }
+  }
+}

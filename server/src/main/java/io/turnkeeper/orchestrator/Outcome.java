@@ -1,0 +1,50 @@
+package io.turnkeeper.orchestrator;
+
+import io.turnkeeper.base.Json;
+import io.turnkeeper.queue.Run;
+import io.turnkeeper.queue.RunStatus;
+import io.turnkeeper.transcript.TurnFold;
+import java.time.Duration;
+import java.time.Instant;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * How an attempt ended.
+ *
+ * @param lost the worker went before there was an outcome: the agent's policy decides
+ */
+record Outcome(RunStatus status, String stopReason, String code, String message, boolean lost) {
+
+  static Outcome completed(String stopReason) {
+    return new Outcome(RunStatus.COMPLETED, stopReason, "", "", false);
+  }
+
+  static Outcome failed(String code, String message) {
+    return new Outcome(RunStatus.FAILED, "error", code, message, false);
+  }
+
+  static Outcome lost(String code, String message) {
+    return new Outcome(RunStatus.FAILED, "error", code, message, true);
+  }
+
+  ObjectNode error() {
+    return Json.object().put("code", code).put("message", message);
+  }
+
+  /** The terminal event: the whole answer, not a tail. */
+  ObjectNode terminal(TurnFold fold) {
+    ObjectNode data = Json.object().put("status", status.word()).put("stop_reason", stopReason);
+    data.set("messages", fold.messages());
+    data.put("answer", fold.answer());
+    if (status != RunStatus.COMPLETED) {
+      data.set("error", error());
+      data.set("unknown_tool_calls", fold.openToolCalls());
+    }
+    return data;
+  }
+
+  static Duration since(Run run, Instant now) {
+    Instant started = run.times().started();
+    return started == null ? Duration.ZERO : Duration.between(started, now);
+  }
+}

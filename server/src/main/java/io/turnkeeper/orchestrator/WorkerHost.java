@@ -1,0 +1,219 @@
+package io.turnkeeper.orchestrator;
+
+import io.turnkeeper.agents.Agent;
+import io.turnkeeper.agents.AgentDefinition;
+import io.turnkeeper.base.Conversation;
+import io.turnkeeper.base.Json;
+import io.turnkeeper.base.LeaseToken;
+import io.turnkeeper.queue.Run;
+import io.turnkeeper.snapshot.Restored;
+import io.turnkeeper.snapshot.Saved;
+import io.turnkeeper.snapshot.SnapshotInfo;
+import io.turnkeeper.snapshot.StateFiles;
+import io.turnkeeper.worker.PermissionAnswer;
+import io.turnkeeper.worker.Session;
+import io.turnkeeper.worker.Turn;
+import io.turnkeeper.worker.TurnEnd;
+import io.turnkeeper.worker.Worker;
+import io.turnkeeper.worker.WorkerFailure;
+import io.turnkeeper.worker.WorkerSpec;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/** The worker of one lease with the files it works on: brings both back, keeps them warm, saves what they came to. */
+final class WorkerHost {
+  private static final Logger log = LoggerFactory.getLogger(WorkerHost.class);
+
+  private final Tools tools;
+  private final LeaseToken lease;
+  private final ConversationFiles files;
+  private volatile @Nullable Worker worker;
+  private volatile boolean killed;
+  private int workerVersion;
+  private Duration idleTimeout = Duration.ZERO;
+
+  WorkerHost(Tools tools, LeaseToken lease) {
+    this.tools = tools;
+    this.lease = lease;
+    this.files = new ConversationFiles(tools.data(), lease.conversation());
+  }
+
+  static ActiveRun.AgentLimits limits(AgentDefinition definition) {
+    return new ActiveRun.AgentLimits(
+        WorkerSpec.Permissions.valueOf(definition.permissions().name()),
+        definition.runTimeout(),
+        definition.progressTimeout(),
+        definition.permissionTimeout());
+  }
+
+  /**
+   * Makes a worker ready for the run: the warm one, or a new one on the newest snapshot's files. Answers how its memory came back.
+   */
+  String ready(Run run, Agent agent) throws WorkerFailure, InterruptedException {
+    AgentDefinition definition = agent.definition();
+    Worker warm = worker;
+    idleTimeout = definition.idleTimeout();
+    if (warm != null && warm.alive() && workerVersion == agent.version()) {
+      files.dirty();
+      return "warm";
+    }
+    close();
+    Session previous = restoreFiles(definition);
+    files.ensure();
+    files.dirty();
+    Worker started =
+        tools
+            .workers()
+            .start(
+                spec(definition),
+                previous,
+                run.turn() > 1 ? Transcripts.before(tools, run) : "");
+    workerVersion = agent.version();
+    worker = started;
+    if (killed) {
+      started.kill();
+    }
+    return started.restored().name().toLowerCase(Locale.ROOT);
+  }
+
+  TurnEnd prompt(Turn turn, ActiveRun listener) throws InterruptedException {
+    Worker now = worker;
+    return now == null
+        ? new TurnEnd.Failed("worker_died", "the worker is gone")
+        : now.prompt(turn, listener);
+  }
+
+  void cancel() {
+    Worker now = worker;
+    if (now != null) {
+      now.cancel();
+    }
+  }
+
+  void kill() {
+    killed = true;
+    Worker now = worker;
+    if (now != null) {
+      now.kill();
+    }
+  }
+
+  Worker.Answered answer(String permission, PermissionAnswer answer) {
+    Worker now = worker;
+    return now == null ? Worker.Answered.GONE : now.answer(permission, answer);
+  }
+
+  /** Whether a process waits here for the next turn. */
+  boolean warm() {
+    Worker now = worker;
+    return now != null && now.alive() && now.session().isPresent();
+  }
+
+  Duration idleTimeout() {
+    return idleTimeout;
+  }
+
+  long residentBytes() {
+    Worker now = worker;
+    return now == null ? 0 : now.residentBytes();
+  }
+
+  /** Stops the processes and waits until they are gone. */
+  void close() {
+    Worker now = worker;
+    worker = null;
+    if (now != null) {
+      now.close();
+    }
+    killed = false;
+  }
+
+  /** Saves the files as they are after the run; a snapshot that cannot be had is a warning on the run, never a lost answer. */
+  boolean save(ActiveRun now, AgentDefinition definition) {
+    Worker live = worker;
+    Optional<Session> session = live == null ? Optional.empty() : live.session();
+    ObjectNode kept = Json.object();
+    session.ifPresent(s -> kept.put("id", s.id()).put("cwd", s.cwd()));
+    Saved saved;
+    try {
+      saved =
+          tools
+              .snapshots()
+              .save(
+                  lease, now.run().id(), now.run().turn(), stateFiles(definition), kept);
+    } catch (RuntimeException failed) {
+      log.warn("a snapshot failed", failed);
+      saved = new Saved.Refused("it could not be written; the log says why");
+    }
+    return switch (saved) {
+      case Saved.Stored stored -> {
+        tools.meters().snapshot(stored.addedBytes());
+        files.clean(now.run().id());
+        yield true;
+      }
+      case Saved.TooLarge tooLarge -> {
+        warn(
+            now,
+            "snapshot_too_large",
+            "the agent's files hold "
+                + tooLarge.bytes()
+                + " bytes; the limit is "
+                + tooLarge.max()
+                + ". The next run starts from the last snapshot that fitted.");
+        yield false;
+      }
+      case Saved.Refused refused -> {
+        warn(now, "snapshot_failed", refused.why());
+        yield false;
+      }
+      case Saved.Stale stale -> false;
+    };
+  }
+
+  private static void warn(ActiveRun now, String code, String detail) {
+    now.record(Kinds.WARNING, Json.object().put("code", code).put("detail", detail));
+  }
+
+  /** The files of the newest snapshot, unless they are what is here already. */
+  private @Nullable Session restoreFiles(AgentDefinition definition) {
+    Conversation conversation = lease.conversation();
+    Optional<SnapshotInfo> newest = tools.snapshots().newest(conversation);
+    if (newest.isEmpty()) {
+      files.wipe();
+      return null;
+    }
+    if (files.at().equals(Optional.of(newest.get().run()))) {
+      return session(newest.get().session());
+    }
+    files.dirty();
+    Optional<Restored> restored =
+        tools.snapshots().restore(conversation, stateFiles(definition));
+    return restored.map(done -> session(done.session())).orElse(null);
+  }
+
+  private static @Nullable Session session(ObjectNode kept) {
+    return kept.has("id")
+        ? new Session(kept.path("id").asString(), kept.path("cwd").asString())
+        : null;
+  }
+
+  private StateFiles stateFiles(AgentDefinition definition) {
+    return StateFiles.of(files.state(), definition.state());
+  }
+
+  private WorkerSpec spec(AgentDefinition definition) {
+    return new WorkerSpec(
+        WorkerSpec.Kind.valueOf(definition.kind().name()),
+        definition.command(),
+        definition.env(),
+        files.home(),
+        files.workDir(),
+        WorkerSpec.Permissions.valueOf(definition.permissions().name()),
+        definition.startTimeout());
+  }
+}
