@@ -29,7 +29,6 @@ public final class Db implements AutoCloseable {
     jdbi.registerArrayType(Short.class, "smallint");
     jdbi.registerArrayType(Boolean.class, "boolean");
     jdbi.registerArrayType(String.class, "text");
-    jdbi.registerArrayType(byte[].class, "bytea");
   }
 
   /**
@@ -47,7 +46,8 @@ public final class Db implements AutoCloseable {
     config.setMinimumIdle(Math.min(2, poolSize));
     config.setConnectionTimeout(connectionTimeout.toMillis());
     config.setInitializationFailTimeout(-1);
-    config.setAutoCommit(false);
+    // Jdbi takes a connection that is not in auto-commit for one whose transaction another owns.
+    config.setAutoCommit(true);
     config.addDataSourceProperty("ApplicationName", "turnkeeper");
     config.addDataSourceProperty("reWriteBatchedInserts", "true");
     config.addDataSourceProperty("connectTimeout", "5");

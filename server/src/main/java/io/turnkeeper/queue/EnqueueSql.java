@@ -35,7 +35,7 @@ final class EnqueueSql {
           FROM unnest(:n::int[], :ids::uuid[], :organizations::uuid[], :agents::uuid[],
                       :keys::bigint[], :inputs::text[], :options::text[], :metadata::text[],
                       :priorities::smallint[], :delays::bigint[], :expiries::bigint[],
-                      :attempts::int[], :idempotency::text[], :fingerprints::bytea[],
+                      :attempts::int[], :idempotency::text[], :fingerprints::text[],
                       :tags::bigint[])
                AS i(n, id, organization_id, agent_id, conversation_key, action_input, options,
                     metadata, priority, delay_ms, expiry_ms, max_attempts, idempotency_key,
@@ -66,7 +66,8 @@ final class EnqueueSql {
                 run_at, expires_at, idempotency_key, fingerprint, action_input, options, metadata)
         SELECT i.id, i.organization_id, i.agent_id, i.conversation_key,
                b.next_turn - i.places + i.place - 1, i.priority, i.max_attempts, i.run_at,
-               now() + i.expiry_ms * interval '1 millisecond', i.idempotency_key, i.fingerprint,
+               now() + i.expiry_ms * interval '1 millisecond', i.idempotency_key,
+               decode(i.fingerprint, 'hex'),
                i.action_input::jsonb, i.options::jsonb, i.metadata::jsonb
           FROM input i JOIN box b USING (conversation_key)
         RETURNING id, conversation_key, turn

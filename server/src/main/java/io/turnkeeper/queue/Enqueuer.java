@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -130,7 +131,7 @@ final class Enqueuer {
         .bindArray("expiries", Long.class, column(rows, Enqueuer::expiryMillis))
         .bindArray("attempts", Integer.class, column(rows, NewRun::maxAttempts))
         .bindArray("idempotency", String.class, column(rows, Enqueuer::key))
-        .bindArray("fingerprints", byte[].class, column(rows, Enqueuer::fingerprint))
+        .bindArray("fingerprints", String.class, column(rows, Enqueuer::fingerprint))
         .bindArray(
             "tags",
             Long.class,
@@ -193,9 +194,9 @@ final class Enqueuer {
     return idempotency == null ? null : idempotency.key();
   }
 
-  private static byte @Nullable [] fingerprint(NewRun run) {
+  private static @Nullable String fingerprint(NewRun run) {
     var idempotency = run.idempotency();
-    return idempotency == null ? null : idempotency.fingerprint();
+    return idempotency == null ? null : HexFormat.of().formatHex(idempotency.fingerprint());
   }
 
   private static Idempotency idempotency(NewRun run) {

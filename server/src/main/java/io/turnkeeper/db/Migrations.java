@@ -1,0 +1,115 @@
+package io.turnkeeper.db;
+
+import io.turnkeeper.base.Refusal;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Properties;
+import org.flywaydb.core.Flyway;
+import org.flywaydb.core.api.FlywayException;
+import org.flywaydb.core.api.MigrationInfo;
+import org.flywaydb.core.api.MigrationState;
+
+/** The schema, brought up to this release. Replicas that start together wait for one another. */
+public final class Migrations {
+  private static final String FOLDER = "db/migration";
+  private static final int OLDEST_SERVER = 15;
+
+  private Migrations() {}
+
+  /**
+   * @param sql what it will run
+   */
+  public record Pending(String version, String description, String sql) {}
+
+  /**
+   * Brings the schema up to date; how many migrations were run.
+   *
+   * @throws Refusal.Unavailable the database does not answer, is too old, or was made by a newer release
+   */
+  public static int migrate(DatabaseUrl url) {
+    checkServer(url);
+    Flyway flyway = flyway(url);
+    refuseNewer(flyway);
+    try {
+      return flyway.migrate().migrationsExecuted;
+    } catch (FlywayException failed) {
+      throw refused("migration_failed", "a migration failed: " + firstLine(failed));
+    }
+  }
+
+  /** What {@link #migrate} would run. */
+  public static List<Pending> pending(DatabaseUrl url) {
+    checkServer(url);
+    Flyway flyway = flyway(url);
+    refuseNewer(flyway);
+    return Arrays.stream(flyway.info().pending())
+        .map(
+            info ->
+                new Pending(
+                    String.valueOf(info.getVersion()), info.getDescription(), text(info)))
+        .toList();
+  }
+
+  private static Flyway flyway(DatabaseUrl url) {
+    return Flyway.configure()
+        .dataSource(url.jdbcUrl(), url.user().orElse(null), url.password().orElse(null))
+        .locations("classpath:" + FOLDER)
+        .initSql("SET lock_timeout = '10s'")
+        .connectRetries(0)
+        .load();
+  }
+
+  private static void checkServer(DatabaseUrl url) {
+    Properties as = new Properties();
+    url.user().ifPresent(user -> as.setProperty("user", user));
+    url.password().ifPresent(password -> as.setProperty("password", password));
+    as.setProperty("connectTimeout", "5");
+    try (Connection connection = DriverManager.getConnection(url.jdbcUrl(), as)) {
+      int major = connection.getMetaData().getDatabaseMajorVersion();
+      if (major < OLDEST_SERVER) {
+        throw refused(
+            "database_too_old",
+            "the database is PostgreSQL %d; %d or later is needed".formatted(major, OLDEST_SERVER));
+      }
+    } catch (SQLException away) {
+      throw refused(
+          "database_unavailable",
+          "cannot connect to the database at %s: %s".formatted(url, firstLine(away)));
+    }
+  }
+
+  private static void refuseNewer(Flyway flyway) {
+    for (MigrationInfo info : flyway.info().all()) {
+      if (info.getState() == MigrationState.FUTURE_SUCCESS) {
+        throw refused(
+            "database_too_new",
+            "the database was migrated by a newer release (schema %s); run that release or newer"
+                .formatted(info.getVersion()));
+      }
+    }
+  }
+
+  private static String text(MigrationInfo info) {
+    String script = "/" + FOLDER + "/" + info.getScript();
+    try (InputStream in = Migrations.class.getResourceAsStream(script)) {
+      return in == null ? "" : new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException unreadable) {
+      return "";
+    }
+  }
+
+  private static String firstLine(Exception failed) {
+    return String.valueOf(failed.getMessage()).lines().findFirst().orElse("");
+  }
+
+  private static Refusal refused(String code, String message) {
+    return new Refusal.Unavailable(code, message, Duration.ofSeconds(1));
+  }
+}
