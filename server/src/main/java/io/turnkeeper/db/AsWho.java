@@ -6,8 +6,9 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * As whom PostgreSQL runs. It refuses the user id 0, so root starts it in a user namespace, where root's files stay its own and its
- * id is another; or, where namespaces are not allowed, as the unprivileged user {@code nobody}, to whom the directory is given.
+ * As whom PostgreSQL runs. It refuses the user id 0, so root starts it in a user namespace, where
+ * root's files stay its own and its id is another; or, where namespaces are not allowed, as the
+ * unprivileged user {@code nobody}, to whom the directory is given.
  *
  * @param prefix what goes before the program
  */

@@ -26,9 +26,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A real PostgreSQL of this machine's own, from the binaries in the jar: the same protocol, the same locks, the same durability as
- * any other. Its data survive restarts and a {@code kill -9} of this process; a server that such a kill left behind is stopped before
- * a new one starts.
+ * A real PostgreSQL of this machine's own, from the binaries in the jar: the same protocol, the
+ * same locks, the same durability as any other. Its data survive restarts and a {@code kill -9} of
+ * this process; a server that such a kill left behind is stopped before a new one starts.
  *
  * <pre>
  * DIR/data      the cluster          DIR/password   of its one role, mode 0600
@@ -43,7 +43,9 @@ public final class EmbeddedPostgres implements AutoCloseable {
   /** The major version of the binaries in the jar, which a data directory must have. */
   private static final String MAJOR = "18";
 
-  /** Crash recovery after a kill under load takes a while; it goes on as long as the process lives. */
+  /**
+   * Crash recovery after a kill under load takes a while; it goes on as long as the process lives.
+   */
   private static final Duration START_MAX = Duration.ofMinutes(5);
 
   private static final Duration STOP_MAX = Duration.ofSeconds(30);
@@ -67,7 +69,8 @@ public final class EmbeddedPostgres implements AutoCloseable {
   }
 
   /**
-   * Starts the server of a directory, made on the first start, and waits until it accepts connections.
+   * Starts the server of a directory, made on the first start, and waits until it accepts
+   * connections.
    *
    * @param directory owned by one caller at a time: the caller holds a lock on it
    * @param cache where binaries are unpacked, once for all directories
@@ -92,8 +95,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
       return launch(directory, binaries, asWho);
     } catch (IOException failed) {
       throw refused(
-          "embedded_postgres",
-          "cannot use %s: %s".formatted(directory, describe(failed)));
+          "embedded_postgres", "cannot use %s: %s".formatted(directory, describe(failed)));
     }
   }
 
@@ -160,9 +162,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
     Path logFile = directory.resolve("log");
     if (Files.exists(logFile) && Files.size(logFile) > LOG_BYTES_MAX) {
       Files.move(
-          logFile,
-          directory.resolve("log.old"),
-          java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+          logFile, directory.resolve("log.old"), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
     }
     int port = freePort();
     List<String> command = new ArrayList<>();
@@ -170,7 +170,10 @@ public final class EmbeddedPostgres implements AutoCloseable {
     command.add("setsid");
     command.addAll(asWho.prefix());
     command.addAll(
-        List.of(binaries.resolve("bin/postgres").toString(), "-D", directory.resolve("data").toString()));
+        List.of(
+            binaries.resolve("bin/postgres").toString(),
+            "-D",
+            directory.resolve("data").toString()));
     for (String setting :
         List.of(
             "port=" + port,
@@ -229,8 +232,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
 
   private static void createDatabase(Statement statement) throws SQLException {
     try (var there =
-        statement.executeQuery(
-            "SELECT 1 FROM pg_database WHERE datname = '" + DATABASE + "'")) {
+        statement.executeQuery("SELECT 1 FROM pg_database WHERE datname = '" + DATABASE + "'")) {
       if (there.next()) {
         return;
       }
@@ -246,7 +248,9 @@ public final class EmbeddedPostgres implements AutoCloseable {
     }
     List<String> lines = Files.readAllLines(pidFile);
     Optional<ProcessHandle> process =
-        lines.isEmpty() ? Optional.empty() : ProcessHandle.of(Long.parseLong(lines.getFirst().strip()));
+        lines.isEmpty()
+            ? Optional.empty()
+            : ProcessHandle.of(Long.parseLong(lines.getFirst().strip()));
     boolean ours =
         process.isPresent() && serves(process.get().pid(), directory.resolve("data").toString());
     if (ours) {
@@ -268,7 +272,10 @@ public final class EmbeddedPostgres implements AutoCloseable {
     }
   }
 
-  /** Fast mode first; then, when it does not go, immediate mode, which leaves recovery to the next start. */
+  /**
+   * Fast mode first; then, when it does not go, immediate mode, which leaves recovery to the next
+   * start.
+   */
   private static void stop(ProcessHandle server) throws IOException {
     for (String signal : List.of("INT", "QUIT", "KILL")) {
       if (!server.isAlive()) {

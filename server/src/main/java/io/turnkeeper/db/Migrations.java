@@ -31,7 +31,8 @@ public final class Migrations {
   /**
    * Brings the schema up to date; how many migrations were run.
    *
-   * @throws Refusal.Unavailable the database does not answer, is too old, or was made by a newer release
+   * @throws Refusal.Unavailable the database does not answer, is too old, or was made by a newer
+   *     release
    */
   public static int migrate(DatabaseUrl url) {
     checkServer(url);
@@ -50,10 +51,8 @@ public final class Migrations {
     Flyway flyway = flyway(url);
     refuseNewer(flyway);
     return Arrays.stream(flyway.info().pending())
-        .map(
-            info ->
-                new Pending(
-                    String.valueOf(info.getVersion()), info.getDescription(), text(info)))
+        .map(info ->
+            new Pending(String.valueOf(info.getVersion()), info.getDescription(), text(info)))
         .toList();
   }
 

@@ -25,7 +25,9 @@ final class PostgresBinaries {
 
   private PostgresBinaries() {}
 
-  /** Two processes may unpack at the same time: each does so aside, and the first to finish wins. */
+  /**
+   * Two processes may unpack at the same time: each does so aside, and the first to finish wins.
+   */
   static Path unpacked(Path cache) throws IOException {
     Path home = cache.resolve(NAME);
     if (Files.exists(home.resolve("bin/postgres"))) {

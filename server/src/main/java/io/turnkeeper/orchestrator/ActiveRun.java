@@ -16,7 +16,9 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/** A run under way: what its agent says goes into its log from here, and its clocks are kept here. */
+/**
+ * A run under way: what its agent says goes into its log from here, and its clocks are kept here.
+ */
 final class ActiveRun implements TurnListener {
   private final Run run;
   private final RunLog log;
@@ -94,8 +96,7 @@ final class ActiveRun implements TurnListener {
       produced = true;
       if (asks) {
         openPermissions.put(request.id(), clock.nanos());
-        data.put(
-            "expires_at", clock.now().plus(limits.permissionTimeout()).toString());
+        data.put("expires_at", clock.now().plus(limits.permissionTimeout()).toString());
       }
     }
     fold.apply(Kinds.PERMISSION_REQUESTED, data);

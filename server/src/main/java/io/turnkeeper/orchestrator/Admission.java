@@ -4,7 +4,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** How many leases this replica may hold, and how many it does. Taking and giving back are paired by the caller's finally. */
+/**
+ * How many leases this replica may hold, and how many it does. Taking and giving back are paired by
+ * the caller's finally.
+ */
 final class Admission {
   private static final Logger log = LoggerFactory.getLogger(Admission.class);
 

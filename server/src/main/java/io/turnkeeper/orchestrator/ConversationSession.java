@@ -26,8 +26,9 @@ import org.slf4j.LoggerFactory;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * One lease, from its claim until it is given back: the runs of one conversation, one after the other, on one worker. Its thread
- * blocks; others reach it through {@link #end}, {@link #answer}, {@link #wake} and {@link #letGo}.
+ * One lease, from its claim until it is given back: the runs of one conversation, one after the
+ * other, on one worker. Its thread blocks; others reach it through {@link #end}, {@link #answer},
+ * {@link #wake} and {@link #letGo}.
  *
  * <p>Order at the end: the worker's processes are gone before the lease is given back.
  */
@@ -59,21 +60,21 @@ final class ConversationSession {
   private long idleSinceNanos;
   private boolean idle;
 
-  ConversationSession(Tools tools, LeaseToken lease, Run first, Consumer<ConversationSession> ended) {
+  ConversationSession(
+      Tools tools, LeaseToken lease, Run first, Consumer<ConversationSession> ended) {
     this.tools = tools;
     this.lease = lease;
     this.host = new WorkerHost(tools, lease);
     this.thread =
         Thread.ofVirtual()
             .name("conversation-" + lease.conversation().key())
-            .unstarted(
-                () -> {
-                  try {
-                    serve(first);
-                  } finally {
-                    ended.accept(this);
-                  }
-                });
+            .unstarted(() -> {
+              try {
+                serve(first);
+              } finally {
+                ended.accept(this);
+              }
+            });
   }
 
   void start() {
@@ -132,8 +133,8 @@ final class ConversationSession {
   }
 
   /**
-   * Makes the run under way end; the first reason counts, except that a lost lease overrides all. False when it is not this run that
-   * is under way.
+   * Makes the run under way end; the first reason counts, except that a lost lease overrides all.
+   * False when it is not this run that is under way.
    *
    * @param run null for whichever it is
    */
@@ -237,16 +238,13 @@ final class ConversationSession {
     }
   }
 
-  /** Serves one run. Answers the next one, if its start was written together with this one's end. */
+  /**
+   * Serves one run. Answers the next one, if its start was written together with this one's end.
+   */
   private @Nullable Run turn(Run run) {
-    Agent agent = tools.agents().of(run.organization(), run.agent());
+    Agent agent = current(run);
     RunLog runLog =
-        new RunLog(
-            tools.writer(),
-            lease,
-            run.id(),
-            lastSeq(run),
-            why -> end(run.id(), why));
+        new RunLog(tools.writer(), lease, run.id(), lastSeq(run), why -> end(run.id(), why));
     TurnFold fold = EarlierAttempts.fold(tools, run);
     ActiveRun now =
         new ActiveRun(run, runLog, fold, WorkerHost.limits(agent.definition()), tools.clock());
@@ -386,9 +384,7 @@ final class ConversationSession {
             now.fold().messages(),
             completed ? null : outcome.error());
     Run next = settle(now, settlement, outcome, saved);
-    tools
-        .meters()
-        .runEnded(outcome.status().word(), Outcome.since(now.run(), tools.clock().now()));
+    tools.meters().runEnded(outcome.status().word(), Outcome.since(now.run(), tools.clock().now()));
     return next;
   }
 
@@ -400,10 +396,7 @@ final class ConversationSession {
       try {
         Write.End end =
             new Write.End(
-                settlement,
-                now.log().next(Kinds.terminal(outcome.status()), data),
-                saved,
-                goOn);
+                settlement, now.log().next(Kinds.terminal(outcome.status()), data), saved, goOn);
         return next(write(end));
       } catch (Refusal.Unavailable away) {
         resolveAfterOutage(now);
@@ -511,9 +504,14 @@ final class ConversationSession {
   }
 
   private int lastSeq(Run run) {
+    return tools.db().inTx(tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
+  }
+
+  private Agent current(Run run) {
     return tools
-        .db()
-        .inTx(tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
+        .agents()
+        .current(run.organization(), run.agent())
+        .orElseThrow(() -> new IllegalStateException("a run of an agent that never was"));
   }
 
   private Turn turnOf(Run run, Agent agent) {

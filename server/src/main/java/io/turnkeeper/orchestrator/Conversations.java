@@ -31,8 +31,8 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Conversations and their runs, for whoever serves clients. Every method is one organization's; what belongs to another is not found.
- * Reads never depend on a lease.
+ * Conversations and their runs, for whoever serves clients. Every method is one organization's;
+ * what belongs to another is not found. Reads never depend on a lease.
  */
 public final class Conversations {
   private static final Duration DELETE_DEADLINE = Duration.ofSeconds(20);
@@ -54,11 +54,10 @@ public final class Conversations {
       OrganizationId organization, String id, ObjectNode metadata) {
     return tools
         .db()
-        .inTx(
-            tx ->
-                store.create(tx, organization, id, metadata)
-                    ? store.find(tx, organization, id)
-                    : Optional.empty());
+        .inTx(tx ->
+            store.create(tx, organization, id, metadata)
+                ? store.find(tx, organization, id)
+                : Optional.empty());
   }
 
   public Optional<StoredConversation> find(OrganizationId organization, String id) {
@@ -78,27 +77,24 @@ public final class Conversations {
       OrganizationId organization, String id, ObjectNode metadata) {
     return tools
         .db()
-        .inTx(
-            tx -> {
-              store.mergeMetadata(tx, organization, id, metadata);
-              return store.find(tx, organization, id);
-            });
+        .inTx(tx -> {
+          store.mergeMetadata(tx, organization, id, metadata);
+          return store.find(tx, organization, id);
+        });
   }
 
   /**
    * Queues a message. When this returns it is durable, and will reach exactly one terminal status.
    *
    * @throws Refusal.NotFound the agent, or the conversation when it was not to be made
-   * @throws Refusal.Conflict the conversation is another agent's, or busy and the message was to be refused then
+   * @throws Refusal.Conflict the conversation is another agent's, or busy and the message was to be
+   *     refused then
    * @throws Refusal.Invalid the idempotency key was used for another message
-   * @throws Refusal.Unavailable the database does not answer; with an idempotency key it is safe to send again
+   * @throws Refusal.Unavailable the database does not answer; with an idempotency key it is safe to
+   *     send again
    */
   public Accepted post(NewTurn turn) {
-    Agent agent =
-        tools
-            .agents()
-            .find(turn.organization(), turn.agent())
-            .orElseThrow(() -> new Refusal.NotFound("assistant", turn.agent()));
+    Agent agent = tools.agents().find(turn.organization(), turn.agent());
     String id = turn.conversation();
     if (turn.busy() == NewTurn.Busy.INTERRUPT && id != null) {
       interrupt(turn.organization(), id);
@@ -108,9 +104,7 @@ public final class Conversations {
             turn.organization(),
             agent.id(),
             id == null ? UUID.randomUUID().toString() : id,
-            Json.object()
-                .put("graph_id", agent.name())
-                .put("assistant_id", agent.id().toString()),
+            Json.object().put("graph_id", agent.name()).put("assistant_id", agent.id().toString()),
             id == null,
             id == null || turn.createConversation());
     Mailroom.Letter letter =
@@ -136,17 +130,11 @@ public final class Conversations {
       StoredConversation conversation, Set<RunStatus> statuses, int limit, int offset) {
     return tools
         .db()
-        .inTx(
-            tx ->
-                tools
-                    .queue()
-                    .runsOf(
-                        tx,
-                        conversation.organization(),
-                        conversation.key(),
-                        statuses,
-                        limit,
-                        offset));
+        .inTx(tx ->
+            tools
+                .queue()
+                .runsOf(
+                    tx, conversation.organization(), conversation.key(), statuses, limit, offset));
   }
 
   /** Runs that have not ended, in their order. */
@@ -164,11 +152,13 @@ public final class Conversations {
   public List<Run> turns(StoredConversation conversation, long upto) {
     return tools
         .db()
-        .inTx(
-            tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
+        .inTx(tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
   }
 
-  /** The messages of all turns up to and including one; of a turn that has not ended, what was asked. */
+  /**
+   * The messages of all turns up to and including one; of a turn that has not ended, what was
+   * asked.
+   */
   public ArrayNode messages(OrganizationId organization, long conversationKey, long upto) {
     return Transcripts.upTo(tools, organization, conversationKey, upto);
   }
@@ -205,21 +195,19 @@ public final class Conversations {
     Cancelled met =
         tools
             .db()
-            .inTx(
-                tx -> {
-                  List<EndedRun> ended =
-                      tools.queue().endPending(tx, List.of(run), RunStatus.CANCELLED, error);
-                  ended.forEach(one -> Unstarted.log(tools, tx, one, RunStatus.CANCELLED, error));
-                  if (!ended.isEmpty()) {
-                    return Cancelled.ENDED;
-                  }
-                  ObjectNode body = Json.object().put("reason", reason);
-                  return tools.queue().ask(tx, organization, run, RunCommand.Kind.CANCEL, body)
-                      ? Cancelled.ASKED
-                      : Cancelled.TOO_LATE;
-                });
-    Run now =
-        run(organization, run).orElseThrow(() -> new Refusal.NotFound("run", run.toString()));
+            .inTx(tx -> {
+              List<EndedRun> ended =
+                  tools.queue().endPending(tx, List.of(run), RunStatus.CANCELLED, error);
+              ended.forEach(one -> Unstarted.log(tools, tx, one, RunStatus.CANCELLED, error));
+              if (!ended.isEmpty()) {
+                return Cancelled.ENDED;
+              }
+              ObjectNode body = Json.object().put("reason", reason);
+              return tools.queue().ask(tx, organization, run, RunCommand.Kind.CANCEL, body)
+                  ? Cancelled.ASKED
+                  : Cancelled.TOO_LATE;
+            });
+    Run now = run(organization, run).orElseThrow(() -> new Refusal.NotFound("run", run.toString()));
     signals.changed(now.conversation().key());
     if (met == Cancelled.ASKED) {
       signals.asked();
@@ -260,12 +248,10 @@ public final class Conversations {
         run.status() == RunStatus.WAITING
             && tools
                 .db()
-                .inTx(
-                    tx ->
-                        tools
-                            .queue()
-                            .ask(
-                                tx, run.organization(), run.id(), RunCommand.Kind.ANSWER, body));
+                .inTx(tx ->
+                    tools
+                        .queue()
+                        .ask(tx, run.organization(), run.id(), RunCommand.Kind.ANSWER, body));
     if (!told) {
       throw new Refusal.Conflict("not_waiting", "the run waits for no answer");
     }
@@ -281,14 +267,13 @@ public final class Conversations {
     boolean gone =
         tools
             .db()
-            .inTx(
-                tx -> {
-                  boolean deleted = tools.queue().deleteRun(tx, run.organization(), run.id());
-                  if (deleted) {
-                    tools.events().deleteRun(tx, run.organization(), run.id());
-                  }
-                  return deleted;
-                });
+            .inTx(tx -> {
+              boolean deleted = tools.queue().deleteRun(tx, run.organization(), run.id());
+              if (deleted) {
+                tools.events().deleteRun(tx, run.organization(), run.id());
+              }
+              return deleted;
+            });
     if (!gone) {
       throw new Refusal.Conflict("run_active", "the run has not ended; cancel it first");
     }
@@ -318,13 +303,12 @@ public final class Conversations {
     signals.letGo(conversation.key());
     tools
         .db()
-        .useTx(
-            tx -> {
-              tools.events().delete(tx, bound);
-              tools.snapshots().delete(tx, bound);
-              tools.queue().delete(tx, bound);
-              store.delete(tx, conversation.organization(), conversation.key());
-            });
+        .useTx(tx -> {
+          tools.events().delete(tx, bound);
+          tools.snapshots().delete(tx, bound);
+          tools.queue().delete(tx, bound);
+          store.delete(tx, conversation.organization(), conversation.key());
+        });
     new ConversationFiles(tools.data(), bound).wipe();
     signals.changed(conversation.key());
   }
@@ -347,10 +331,9 @@ public final class Conversations {
 
   private void interrupt(OrganizationId organization, String id) {
     find(organization, id)
-        .ifPresent(
-            conversation ->
-                live(conversation)
-                    .forEach(run -> cancel(organization, run.id(), "interrupted by a new message")));
+        .ifPresent(conversation ->
+            live(conversation)
+                .forEach(run -> cancel(organization, run.id(), "interrupted by a new message")));
   }
 
   private Accepted accepted(Conversation conversation, Enqueued answer) {
@@ -384,7 +367,7 @@ public final class Conversations {
         turn.priority(),
         turn.delay(),
         turn.expiry(),
-        agent.definition().maxAttempts(),
+        agent.definition().attemptsMax(),
         turn.busy() == NewTurn.Busy.REJECT,
         turn.idempotency());
   }

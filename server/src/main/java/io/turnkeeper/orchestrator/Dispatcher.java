@@ -16,8 +16,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Gives ready conversations to this replica's free slots. Each step is at most one transaction and never waits for the work it
- * started.
+ * Gives ready conversations to this replica's free slots. Each step is at most one transaction and
+ * never waits for the work it started.
  */
 final class Dispatcher {
   private static final Logger log = LoggerFactory.getLogger(Dispatcher.class);

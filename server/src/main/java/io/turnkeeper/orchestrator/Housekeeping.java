@@ -8,7 +8,10 @@ import java.util.ArrayList;
 import java.util.List;
 import tools.jackson.databind.node.ObjectNode;
 
-/** What time alone moves, once a second, in one transaction whose cost does not grow with the conversations. */
+/**
+ * What time alone moves, once a second, in one transaction whose cost does not grow with the
+ * conversations.
+ */
 final class Housekeeping {
   /** Rows moved by one step; more follow by the next, at once. */
   private static final int MOVE_MAX = 1_000;
@@ -34,23 +37,22 @@ final class Housekeeping {
             .put("message", "the run did not start before it expired");
     return tools
         .db()
-        .inTx(
-            tx -> {
-              tools.queue().noticeVirtualTime(tx);
-              int moved = tools.queue().promoteDelayed(tx, MOVE_MAX);
-              moved += tools.queue().liftHeld(tx, MOVE_MAX);
-              List<Long> changed = new ArrayList<>();
-              List<EndedRun> ended = tools.queue().expire(tx, MOVE_MAX, expired);
-              for (EndedRun run : ended) {
-                Unstarted.log(tools, tx, run, RunStatus.TIMEOUT, expired);
-                changed.add(run.conversationKey());
-              }
-              List<RunCommand> commands = tools.queue().takeCommands(tx, replica);
-              return new Moved(
-                  moved > 0 || !ended.isEmpty(),
-                  changed,
-                  commands,
-                  moved >= MOVE_MAX || ended.size() == MOVE_MAX);
-            });
+        .inTx(tx -> {
+          tools.queue().noticeVirtualTime(tx);
+          int moved = tools.queue().promoteDelayed(tx, MOVE_MAX);
+          moved += tools.queue().liftHeld(tx, MOVE_MAX);
+          List<Long> changed = new ArrayList<>();
+          List<EndedRun> ended = tools.queue().expire(tx, MOVE_MAX, expired);
+          for (EndedRun run : ended) {
+            Unstarted.log(tools, tx, run, RunStatus.TIMEOUT, expired);
+            changed.add(run.conversationKey());
+          }
+          List<RunCommand> commands = tools.queue().takeCommands(tx, replica);
+          return new Moved(
+              moved > 0 || !ended.isEmpty(),
+              changed,
+              commands,
+              moved >= MOVE_MAX || ended.size() == MOVE_MAX);
+        });
   }
 }

@@ -16,7 +16,10 @@ import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** Where messages become durable: conversation, mailbox and run in one transaction for all that has gathered. */
+/**
+ * Where messages become durable: conversation, mailbox and run in one transaction for all that has
+ * gathered.
+ */
 final class Mailroom implements AutoCloseable {
   private static final int BATCH_MAX = 500;
   private static final Duration DEADLINE = Duration.ofSeconds(20);

@@ -18,8 +18,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Serves conversations: claims them, runs their agents, writes what they say, and gives them back. Composes the capabilities of the
- * floor below and is the only one that does.
+ * Serves conversations: claims them, runs their agents, writes what they say, and gives them back.
+ * Composes the capabilities of the floor below and is the only one that does.
  */
 public final class Orchestrator implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Orchestrator.class);
@@ -102,7 +102,10 @@ public final class Orchestrator implements AutoCloseable {
     return conversations;
   }
 
-  /** Makes the log ready for today and starts to look for work. Nothing is claimed before {@link #joined}. */
+  /**
+   * Makes the log ready for today and starts to look for work. Nothing is claimed before {@link
+   * #joined}.
+   */
   public void start() {
     tools.db().useTx(tx -> tools.events().tend(tx, tools.clock().now()));
     dispatching.start();
@@ -117,7 +120,9 @@ public final class Orchestrator implements AutoCloseable {
     keeping.nudge();
   }
 
-  /** This replica can no longer show that it is alive: its workers go now, before its leases end. */
+  /**
+   * This replica can no longer show that it is alive: its workers go now, before its leases end.
+   */
   public void fenced() {
     replica.set(NO_REPLICA);
     dispatcher.loseAll();
@@ -173,8 +178,8 @@ public final class Orchestrator implements AutoCloseable {
   }
 
   /**
-   * Drains; lets runs under way end until the deadline; ends the rest as their agents' policies say. When this returns every lease has
-   * been given back and every worker is gone.
+   * Drains; lets runs under way end until the deadline; ends the rest as their agents' policies
+   * say. When this returns every lease has been given back and every worker is gone.
    */
   public void stop(Duration deadline) throws InterruptedException {
     drain();

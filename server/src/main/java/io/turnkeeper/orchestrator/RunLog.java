@@ -9,8 +9,9 @@ import java.util.function.Consumer;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The writer's end of one run's log: numbers events densely, hands them over in order, and holds the agent back when too many are
- * not committed yet. After the first event that could not be written nothing more is: the lease is lost, or the database is.
+ * The writer's end of one run's log: numbers events densely, hands them over in order, and holds
+ * the agent back when too many are not committed yet. After the first event that could not be
+ * written nothing more is: the lease is lost, or the database is.
  */
 final class RunLog {
   /** Events handed over and not committed. */
@@ -75,15 +76,14 @@ final class RunLog {
     var unused =
         writer
             .submit(write)
-            .whenComplete(
-                (written, failure) -> {
-                  room.release();
-                  if (written instanceof Written.LostLease) {
-                    breakOff(new Ending.LeaseLost());
-                  } else if (failure != null) {
-                    breakOff(new Ending.LogBroken());
-                  }
-                });
+            .whenComplete((written, failure) -> {
+              room.release();
+              if (written instanceof Written.LostLease) {
+                breakOff(new Ending.LeaseLost());
+              } else if (failure != null) {
+                breakOff(new Ending.LogBroken());
+              }
+            });
   }
 
   private void breakOff(Ending why) {

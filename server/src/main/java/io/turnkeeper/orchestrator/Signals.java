@@ -1,6 +1,9 @@
 package io.turnkeeper.orchestrator;
 
-/** Hints between whoever changes something and whoever acts on it. To lose or double one changes latency, never content. */
+/**
+ * Hints between whoever changes something and whoever acts on it. To lose or double one changes
+ * latency, never content.
+ */
 interface Signals {
   /** A conversation has news: for its readers, and for its holder. */
   void changed(long conversationKey);

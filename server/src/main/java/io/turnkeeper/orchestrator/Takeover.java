@@ -1,5 +1,6 @@
 package io.turnkeeper.orchestrator;
 
+import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
@@ -19,8 +20,9 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * What a dead replica leaves: its leases move to whoever noticed, epochs raised; each run that was under way ends or goes back to its
- * place, as its agent's policy says; then the leases are given back for anybody to claim. All in one transaction.
+ * What a dead replica leaves: its leases move to whoever noticed, epochs raised; each run that was
+ * under way ends or goes back to its place, as its agent's policy says; then the leases are given
+ * back for anybody to claim. All in one transaction.
  */
 final class Takeover {
   private static final int EVENTS_MAX = 100_000;
@@ -42,12 +44,11 @@ final class Takeover {
    */
   List<Long> apply(Tx tx, int dead, int taker) {
     Map<LeaseToken, @Nullable Run> taken = queue.takeOver(tx, dead, taker);
-    taken.forEach(
-        (lease, run) -> {
-          if (run != null) {
-            resolve(tx, lease, run);
-          }
-        });
+    taken.forEach((lease, run) -> {
+      if (run != null) {
+        resolve(tx, lease, run);
+      }
+    });
     queue.release(tx, taker, new ArrayList<>(taken.keySet()));
     return taken.keySet().stream().map(lease -> lease.conversation().key()).toList();
   }
@@ -67,11 +68,7 @@ final class Takeover {
     }
     int seq = log.isEmpty() ? 1 : log.getLast().seq() + 1;
     WorkerLoss decision =
-        WorkerLoss.decide(
-            agents.of(run.organization(), run.agent()).definition().onWorkerLoss(),
-            produced,
-            run.attempt(),
-            run.maxAttempts());
+        WorkerLoss.decide(onWorkerLoss(run), produced, run.attempt(), run.maxAttempts());
     switch (decision) {
       case WorkerLoss.Again again -> {
         ObjectNode data =
@@ -100,6 +97,13 @@ final class Takeover {
                 lease, run.id(), seq, Kinds.terminal(RunStatus.FAILED), outcome.terminal(fold)));
       }
     }
+  }
+
+  private OnWorkerLoss onWorkerLoss(Run run) {
+    return agents
+        .current(run.organization(), run.agent())
+        .map(agent -> agent.definition().onWorkerLoss())
+        .orElse(OnWorkerLoss.FAIL);
   }
 
   private void append(Tx tx, Append event) {

@@ -7,7 +7,10 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Drives a step: at once when nudged, and otherwise every so often. A step that fails is logged and tried again later. */
+/**
+ * Drives a step: at once when nudged, and otherwise every so often. A step that fails is logged and
+ * tried again later.
+ */
 final class Ticker implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Ticker.class);
   private static final Duration CLOSE_WAIT = Duration.ofSeconds(10);

@@ -17,15 +17,10 @@ final class Transcripts {
     List<Run> turns =
         tools
             .db()
-            .inTx(
-                tx ->
-                    tools
-                        .queue()
-                        .turns(
-                            tx,
-                            run.organization(),
-                            run.conversation().key(),
-                            run.turn() - 1));
+            .inTx(tx ->
+                tools
+                    .queue()
+                    .turns(tx, run.organization(), run.conversation().key(), run.turn() - 1));
     return Transcript.asText(messages(turns));
   }
 
@@ -43,7 +38,6 @@ final class Transcripts {
   }
 
   static ArrayNode upTo(Tools tools, OrganizationId organization, long key, long turn) {
-    return messages(
-        tools.db().inTx(tx -> tools.queue().turns(tx, organization, key, turn)));
+    return messages(tools.db().inTx(tx -> tools.queue().turns(tx, organization, key, turn)));
   }
 }

@@ -24,8 +24,9 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 /**
- * Everything that is written for runs under way goes through here, in one transaction for all that has gathered: events, ends,
- * the start of what comes next. Behind one fence: the leases are checked, and locked, first. Readers are woken after the commit.
+ * Everything that is written for runs under way goes through here, in one transaction for all that
+ * has gathered: events, ends, the start of what comes next. Behind one fence: the leases are
+ * checked, and locked, first. Readers are woken after the commit.
  */
 final class TurnWriter implements AutoCloseable {
   private static final int BATCH_MAX = 1_000;
@@ -39,8 +40,7 @@ final class TurnWriter implements AutoCloseable {
   /**
    * @param changed told a conversation's key after each commit that touched it
    */
-  TurnWriter(
-      Db db, RunQueue queue, EventLog events, Snapshots snapshots, Consumer<Long> changed) {
+  TurnWriter(Db db, RunQueue queue, EventLog events, Snapshots snapshots, Consumer<Long> changed) {
     this.queue = queue;
     this.events = events;
     this.snapshots = snapshots;
@@ -52,12 +52,11 @@ final class TurnWriter implements AutoCloseable {
     long key = write.lease().conversation().key();
     return commits
         .submit(write)
-        .whenComplete(
-            (written, failure) -> {
-              if (failure == null) {
-                changed.accept(key);
-              }
-            });
+        .whenComplete((written, failure) -> {
+          if (failure == null) {
+            changed.accept(key);
+          }
+        });
   }
 
   Written write(Write write, Duration deadline) {
@@ -74,7 +73,9 @@ final class TurnWriter implements AutoCloseable {
         writes.stream().collect(Collectors.groupingBy(write -> write.lease().replica()));
     Map<Write, Written> answers = new IdentityHashMap<>();
     byReplica.forEach((replica, of) -> answers.putAll(write(tx, replica, of)));
-    return writes.stream().map(write -> answers.getOrDefault(write, new Written.LostLease())).toList();
+    return writes.stream()
+        .map(write -> answers.getOrDefault(write, new Written.LostLease()))
+        .toList();
   }
 
   /** One replica's writes: it is one, except around a change of its id. */
@@ -110,7 +111,11 @@ final class TurnWriter implements AutoCloseable {
     queue.release(
         tx,
         replica,
-        good.stream().filter(w -> w instanceof Write.Release).map(Write::lease).distinct().toList());
+        good.stream()
+            .filter(w -> w instanceof Write.Release)
+            .map(Write::lease)
+            .distinct()
+            .toList());
     return answers;
   }
 
@@ -157,24 +162,21 @@ final class TurnWriter implements AutoCloseable {
     return ended;
   }
 
-  private void startNext(
-      Tx tx, int replica, List<Write> writes, Map<Write, Written> answers) {
+  private void startNext(Tx tx, int replica, List<Write> writes, Map<Write, Written> answers) {
     Map<LeaseToken, Write> asking = new HashMap<>();
     for (Write write : writes) {
-      boolean asks =
-          write instanceof Write.Next || (write instanceof Write.End end && end.goOn());
+      boolean asks = write instanceof Write.Next || (write instanceof Write.End end && end.goOn());
       if (asks && answers.get(write) instanceof Written.Done) {
         asking.put(write.lease(), write);
       }
     }
     Set<LeaseToken> leases = new HashSet<>(asking.keySet());
     Map<LeaseToken, Run> started = queue.startNext(tx, replica, List.copyOf(leases));
-    started.forEach(
-        (lease, run) -> {
-          Write write = asking.get(lease);
-          if (write != null) {
-            answers.put(write, new Written.Done(run));
-          }
-        });
+    started.forEach((lease, run) -> {
+      Write write = asking.get(lease);
+      if (write != null) {
+        answers.put(write, new Written.Done(run));
+      }
+    });
   }
 }

@@ -6,7 +6,9 @@ import io.turnkeeper.queue.EndedRun;
 import io.turnkeeper.queue.RunStatus;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The one terminal event of a run that ended without a worker, in the transaction that ended it. */
+/**
+ * The one terminal event of a run that ended without a worker, in the transaction that ended it.
+ */
 final class Unstarted {
   private Unstarted() {}
 

@@ -25,7 +25,10 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import tools.jackson.databind.node.ObjectNode;
 
-/** The worker of one lease with the files it works on: brings both back, keeps them warm, saves what they came to. */
+/**
+ * The worker of one lease with the files it works on: brings both back, keeps them warm, saves what
+ * they came to.
+ */
 final class WorkerHost {
   private static final Logger log = LoggerFactory.getLogger(WorkerHost.class);
 
@@ -46,18 +49,19 @@ final class WorkerHost {
   static ActiveRun.AgentLimits limits(AgentDefinition definition) {
     return new ActiveRun.AgentLimits(
         WorkerSpec.Permissions.valueOf(definition.permissions().name()),
-        definition.runTimeout(),
-        definition.progressTimeout(),
-        definition.permissionTimeout());
+        definition.timeouts().run(),
+        definition.timeouts().progress(),
+        definition.timeouts().permission());
   }
 
   /**
-   * Makes a worker ready for the run: the warm one, or a new one on the newest snapshot's files. Answers how its memory came back.
+   * Makes a worker ready for the run: the warm one, or a new one on the newest snapshot's files.
+   * Answers how its memory came back.
    */
   String ready(Run run, Agent agent) throws WorkerFailure, InterruptedException {
     AgentDefinition definition = agent.definition();
     Worker warm = worker;
-    idleTimeout = definition.idleTimeout();
+    idleTimeout = definition.timeouts().idle();
     if (warm != null && warm.alive() && workerVersion == agent.version()) {
       files.dirty();
       return "warm";
@@ -70,9 +74,7 @@ final class WorkerHost {
         tools
             .workers()
             .start(
-                spec(definition),
-                previous,
-                run.turn() > 1 ? Transcripts.before(tools, run) : "");
+                spec(definition), previous, run.turn() > 1 ? Transcripts.before(tools, run) : "");
     workerVersion = agent.version();
     worker = started;
     if (killed) {
@@ -133,7 +135,10 @@ final class WorkerHost {
     killed = false;
   }
 
-  /** Saves the files as they are after the run; a snapshot that cannot be had is a warning on the run, never a lost answer. */
+  /**
+   * Saves the files as they are after the run; a snapshot that cannot be had is a warning on the
+   * run, never a lost answer.
+   */
   boolean save(ActiveRun now, AgentDefinition definition) {
     Worker live = worker;
     Optional<Session> session = live == null ? Optional.empty() : live.session();
@@ -144,8 +149,7 @@ final class WorkerHost {
       saved =
           tools
               .snapshots()
-              .save(
-                  lease, now.run().id(), now.run().turn(), stateFiles(definition), kept);
+              .save(lease, now.run().id(), now.run().turn(), stateFiles(definition), kept);
     } catch (RuntimeException failed) {
       log.warn("a snapshot failed", failed);
       saved = new Saved.Refused("it could not be written; the log says why");
@@ -191,8 +195,7 @@ final class WorkerHost {
       return session(newest.get().session());
     }
     files.dirty();
-    Optional<Restored> restored =
-        tools.snapshots().restore(conversation, stateFiles(definition));
+    Optional<Restored> restored = tools.snapshots().restore(conversation, stateFiles(definition));
     return restored.map(done -> session(done.session())).orElse(null);
   }
 
@@ -214,6 +217,6 @@ final class WorkerHost {
         files.home(),
         files.workDir(),
         WorkerSpec.Permissions.valueOf(definition.permissions().name()),
-        definition.startTimeout());
+        definition.timeouts().start());
   }
 }

@@ -4,8 +4,9 @@ import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import java.time.Duration;
 
 /**
- * What becomes of a run whose worker was lost before it had an outcome. An agent's turn has side effects, so it is never run again
- * unless the agent's owner said so, or it had not begun to do anything.
+ * What becomes of a run whose worker was lost before it had an outcome. An agent's turn has side
+ * effects, so it is never run again unless the agent's owner said so, or it had not begun to do
+ * anything.
  */
 sealed interface WorkerLoss {
   /** It ends as failed. */

@@ -7,7 +7,10 @@ import io.turnkeeper.queue.Settlement;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/** Something that the holder of a lease wants written. Those of one lease are written in the order they were handed over. */
+/**
+ * Something that the holder of a lease wants written. Those of one lease are written in the order
+ * they were handed over.
+ */
 sealed interface Write {
   LeaseToken lease();
 
@@ -20,7 +23,8 @@ sealed interface Write {
   }
 
   /**
-   * The end of a run: status and terminal event together, and the next run's start where there is one.
+   * The end of a run: status and terminal event together, and the next run's start where there is
+   * one.
    *
    * @param snapshot whether the run's snapshot, if it has one, may be restored from
    * @param goOn whether to start the next run

@@ -11,7 +11,8 @@ public final class Transcript {
   private Transcript() {}
 
   /**
-   * The messages that a run's input holds, each with a type and an id. What is not a message is left out.
+   * The messages that a run's input holds, each with a type and an id. What is not a message is
+   * left out.
    *
    * @param runId from which messages without an id get one
    */
@@ -42,7 +43,10 @@ public final class Transcript {
     return messages;
   }
 
-  /** The conversation as text, for an agent that lost its session: one paragraph a message, with who said it. */
+  /**
+   * The conversation as text, for an agent that lost its session: one paragraph a message, with who
+   * said it.
+   */
   public static String asText(ArrayNode messages) {
     StringBuilder text = new StringBuilder();
     for (JsonNode message : messages) {

@@ -11,18 +11,21 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Folds the events of one run, in order, into the messages that its turn produced, shaped as LangChain shapes them. The same events
- * give the same messages, ids included, wherever they are folded:
+ * Folds the events of one run, in order, into the messages that its turn produced, shaped as
+ * LangChain shapes them. The same events give the same messages, ids included, wherever they are
+ * folded:
  *
  * <ul>
- *   <li>agent_message_chunk: text of the current {@code ai} message; a new one begins when the agent's messageId changes, or after a
- *       tool call.
- *   <li>agent_thought_chunk: {@code additional_kwargs.reasoning_content} of the current {@code ai} message.
- *   <li>tool_call, tool_call_update: an entry in {@code tool_calls} of the current {@code ai} message, and a {@code tool} message once
- *       it has completed or failed.
+ *   <li>agent_message_chunk: text of the current {@code ai} message; a new one begins when the
+ *       agent's messageId changes, or after a tool call.
+ *   <li>agent_thought_chunk: {@code additional_kwargs.reasoning_content} of the current {@code ai}
+ *       message.
+ *   <li>tool_call, tool_call_update: an entry in {@code tool_calls} of the current {@code ai}
+ *       message, and a {@code tool} message once it has completed or failed.
  * </ul>
  *
- * An attempt that was interrupted does not count: its successor starts with nothing, unless it resumes.
+ * An attempt that was interrupted does not count: its successor starts with nothing, unless it
+ * resumes.
  */
 public final class TurnFold {
   private final String runId;
@@ -127,7 +130,8 @@ public final class TurnFold {
   }
 
   /**
-   * The message that the last event changed, whole, as it is now; null when the last event changed none.
+   * The message that the last event changed, whole, as it is now; null when the last event changed
+   * none.
    */
   public synchronized @Nullable ObjectNode currentMessage() {
     Ai now = current;

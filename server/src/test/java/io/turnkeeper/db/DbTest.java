@@ -9,8 +9,9 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * A test on a real PostgreSQL. Each class gets a database of its own, migrated, as a {@link Db} or a {@link DatabaseUrl} in its
- * constructor or methods. The server is the embedded one, or the one that {@code TURNKEEPER_TEST_DATABASE_URL} names.
+ * A test on a real PostgreSQL. Each class gets a database of its own, migrated, as a {@link Db} or
+ * a {@link DatabaseUrl} in its constructor or methods. The server is the embedded one, or the one
+ * that {@code TURNKEEPER_TEST_DATABASE_URL} names.
  */
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)

@@ -48,7 +48,8 @@ public final class TestDatabases implements ParameterResolver {
   /** A database of one's own beside the class's. */
   public static DatabaseUrl fresh(String name) {
     String database =
-        "t_%d_%d_%s".formatted(ProcessHandle.current().pid(), NUMBER.incrementAndGet(), name)
+        "t_%d_%d_%s"
+            .formatted(ProcessHandle.current().pid(), NUMBER.incrementAndGet(), name)
             .toLowerCase(java.util.Locale.ROOT);
     admin("CREATE DATABASE " + database + " TEMPLATE " + template());
     admin("ALTER DATABASE " + database + " SET timezone = '" + FOREIGN_ZONE + "'");
@@ -96,15 +97,14 @@ public final class TestDatabases implements ParameterResolver {
       EmbeddedPostgres postgres = EmbeddedPostgres.start(directory, cache());
       Runtime.getRuntime()
           .addShutdownHook(
-              new Thread(
-                  () -> {
-                    postgres.close();
-                    try {
-                      Trees.delete(directory);
-                    } catch (IOException left) {
-                      throw new UncheckedIOException(left);
-                    }
-                  }));
+              new Thread(() -> {
+                postgres.close();
+                try {
+                  Trees.delete(directory);
+                } catch (IOException left) {
+                  throw new UncheckedIOException(left);
+                }
+              }));
       return postgres.url();
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);

@@ -88,11 +88,11 @@ class RunQueueTest {
     assertThat(settle(stale.lease(), stale.run().id(), RunStatus.COMPLETED)).isEmpty();
     assertThat(truth(tx -> queue.requeue(tx, stale.lease(), stale.run().id(), Duration.ZERO)))
         .isFalse();
-    assertThat(truth(tx -> queue.setWaiting(tx, stale.lease(), stale.run().id(), true)))
-        .isFalse();
+    assertThat(truth(tx -> queue.setWaiting(tx, stale.lease(), stale.run().id(), true))).isFalse();
     assertThat(truth(tx -> queue.setFacts(tx, stale.lease(), stale.run().id(), 1, "none")))
         .isFalse();
-    assertThat(things(tx -> queue.startNext(tx, replica, List.of(stale.lease())).keySet())).isEmpty();
+    assertThat(things(tx -> queue.startNext(tx, replica, List.of(stale.lease())).keySet()))
+        .isEmpty();
     db.inTx(tx -> queue.release(tx, replica, List.of(stale.lease())));
     assertThat(things(tx -> queue.lock(tx, replica, List.of(fresh.lease()))))
         .containsExactly(fresh.lease());
@@ -102,11 +102,10 @@ class RunQueueTest {
   void a_replica_marked_dead_can_write_nothing() {
     enqueue(run(conversation("one")));
     Claimed claimed = claim(1).getFirst();
-    db.useTx(
-        tx ->
-            tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id")
-                .bind("id", replica)
-                .execute());
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id")
+            .bind("id", replica)
+            .execute());
     assertThat(things(tx -> queue.lock(tx, replica, List.of(claimed.lease())))).isEmpty();
     enqueue(run(conversation("two")));
     assertThat(claim(5)).isEmpty();
@@ -133,7 +132,8 @@ class RunQueueTest {
         db.inTx(tx -> queue.startNext(tx, replica, List.of(claimed.lease())));
     assertThat(next.get(claimed.lease())).isNotNull();
     assertThat(next.values().iterator().next().id()).isEqualTo(second);
-    assertThat(things(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).keySet())).isEmpty();
+    assertThat(things(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).keySet()))
+        .isEmpty();
   }
 
   @Test
@@ -159,8 +159,7 @@ class RunQueueTest {
     assertThat(state(one)).isEqualTo("delayed");
     assertThat(why(delayed)).isInstanceOf(Why.Delayed.class);
     assertThat(why(behind)).isEqualTo(new Why.BehindRun(delayed, RunStatus.PENDING, 1));
-    db.useTx(
-        tx -> tx.update("UPDATE mailboxes SET ready_at = now() - interval '1 s'").execute());
+    db.useTx(tx -> tx.update("UPDATE mailboxes SET ready_at = now() - interval '1 s'").execute());
     assertThat(number(tx -> queue.promoteDelayed(tx, 10))).isEqualTo(1);
     assertThat(claim(5)).hasSize(1);
   }
@@ -202,11 +201,10 @@ class RunQueueTest {
 
   @Test
   void an_agents_cap_is_held_and_lifts_when_a_run_ends() {
-    db.useTx(
-        tx ->
-            tx.update("UPDATE agents SET max_running = 2 WHERE id = :id")
-                .bind("id", agent.value())
-                .execute());
+    db.useTx(tx ->
+        tx.update("UPDATE agents SET max_running = 2 WHERE id = :id")
+            .bind("id", agent.value())
+            .execute());
     for (int i = 0; i < 5; i++) {
       enqueue(run(conversation("c" + i)));
     }
@@ -226,11 +224,10 @@ class RunQueueTest {
 
   @Test
   void an_organizations_cap_is_held_by_concurrent_claims() throws Exception {
-    db.useTx(
-        tx ->
-            tx.update("UPDATE organizations SET max_running = 3 WHERE id = :id")
-                .bind("id", organization.value())
-                .execute());
+    db.useTx(tx ->
+        tx.update("UPDATE organizations SET max_running = 3 WHERE id = :id")
+            .bind("id", organization.value())
+            .execute());
     for (int i = 0; i < 40; i++) {
       enqueue(run(conversation("c" + i)));
     }
@@ -309,20 +306,18 @@ class RunQueueTest {
     settle(done.lease(), done.run().id(), RunStatus.COMPLETED);
     int taker = replica();
     Map<LeaseToken, @Nullable Run> taken =
-        db.inTx(
-            tx -> {
-              tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id")
-                  .bind("id", replica)
-                  .execute();
-              return queue.takeOver(tx, replica, taker);
-            });
-    assertThat(taken).hasSize(2);
-    taken.forEach(
-        (lease, run) -> {
-          assertThat(lease.replica()).isEqualTo(taker);
-          assertThat(lease.epoch()).isEqualTo(2);
-          assertThat(run != null).isEqualTo(lease.conversation().equals(busy));
+        db.inTx(tx -> {
+          tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id")
+              .bind("id", replica)
+              .execute();
+          return queue.takeOver(tx, replica, taker);
         });
+    assertThat(taken).hasSize(2);
+    taken.forEach((lease, run) -> {
+      assertThat(lease.replica()).isEqualTo(taker);
+      assertThat(lease.epoch()).isEqualTo(2);
+      assertThat(run != null).isEqualTo(lease.conversation().equals(busy));
+    });
     assertThat(things(tx -> queue.lock(tx, taker, List.copyOf(taken.keySet())))).hasSize(2);
     db.inTx(tx -> queue.release(tx, taker, List.copyOf(taken.keySet())));
   }
@@ -348,8 +343,7 @@ class RunQueueTest {
     assertThat(truth(tx -> queue.ask(tx, organization, id, RunCommand.Kind.CANCEL, body)))
         .isFalse();
     Claimed claimed = claim(1).getFirst();
-    assertThat(truth(tx -> queue.ask(tx, organization, id, RunCommand.Kind.CANCEL, body)))
-        .isTrue();
+    assertThat(truth(tx -> queue.ask(tx, organization, id, RunCommand.Kind.CANCEL, body))).isTrue();
     assertThat(things(tx -> queue.takeCommands(tx, replica))).hasSize(1);
     assertThat(things(tx -> queue.takeCommands(tx, replica))).isEmpty();
     db.inTx(tx -> queue.ask(tx, organization, id, RunCommand.Kind.CANCEL, body));
@@ -429,10 +423,8 @@ class RunQueueTest {
   }
 
   private Set<RunId> settle(LeaseToken lease, RunId run, RunStatus status) {
-    return db.inTx(
-        tx ->
-            queue.settle(
-                tx, replica, List.of(new Settlement(lease, run, status, Json.array(), null))));
+    return db.inTx(tx ->
+        queue.settle(tx, replica, List.of(new Settlement(lease, run, status, Json.array(), null))));
   }
 
   private Run find(RunId run) {
@@ -453,54 +445,49 @@ class RunQueueTest {
   }
 
   private void clear() {
-    db.useTx(
-        tx ->
-            tx.update("DELETE FROM mailboxes WHERE organization_id <> :organization")
-                .bind("organization", organization.value())
-                .execute());
+    db.useTx(tx ->
+        tx.update("DELETE FROM mailboxes WHERE organization_id <> :organization")
+            .bind("organization", organization.value())
+            .execute());
   }
 
   private String state(Conversation conversation) {
-    return db.inTx(
-        tx ->
-            tx.query("SELECT state FROM mailboxes WHERE conversation_key = :key")
-                .bind("key", conversation.key())
-                .mapTo(String.class)
-                .one());
+    return db.inTx(tx ->
+        tx.query("SELECT state FROM mailboxes WHERE conversation_key = :key")
+            .bind("key", conversation.key())
+            .mapTo(String.class)
+            .one());
   }
 
   private void pauseAgent(boolean paused) {
-    db.useTx(
-        tx ->
-            tx.update(
-                    "UPDATE agents SET paused_at = CASE WHEN :paused THEN now() END,"
-                        + " paused_by = CASE WHEN :paused THEN 'ops' END WHERE id = :id")
-                .bind("paused", paused)
-                .bind("id", agent.value())
-                .execute());
+    db.useTx(tx ->
+        tx.update(
+                "UPDATE agents SET paused_at = CASE WHEN :paused THEN now() END,"
+                    + " paused_by = CASE WHEN :paused THEN 'ops' END WHERE id = :id")
+            .bind("paused", paused)
+            .bind("id", agent.value())
+            .execute());
   }
 
   private OrganizationId organization(String name) {
     UUID id = UUID.randomUUID();
-    db.useTx(
-        tx ->
-            tx.update("INSERT INTO organizations (id, name) VALUES (:id, :name)")
-                .bind("id", id)
-                .bind("name", name)
-                .execute());
+    db.useTx(tx ->
+        tx.update("INSERT INTO organizations (id, name) VALUES (:id, :name)")
+            .bind("id", id)
+            .bind("name", name)
+            .execute());
     return new OrganizationId(id);
   }
 
   private AgentId agent(OrganizationId of) {
     UUID id = UUID.randomUUID();
-    db.useTx(
-        tx ->
-            tx.update(
-                    "INSERT INTO agents (id, organization_id, name, version)"
-                        + " VALUES (:id, :organization, 'a', 1)")
-                .bind("id", id)
-                .bind("organization", of.value())
-                .execute());
+    db.useTx(tx ->
+        tx.update(
+                "INSERT INTO agents (id, organization_id, name, version)"
+                    + " VALUES (:id, :organization, 'a', 1)")
+            .bind("id", id)
+            .bind("organization", of.value())
+            .execute());
     return new AgentId(id);
   }
 
@@ -510,26 +497,24 @@ class RunQueueTest {
 
   private Conversation conversation(OrganizationId of, AgentId with, String id) {
     long key =
-        db.inTx(
-            tx ->
-                tx.query(
-                        "INSERT INTO conversations (organization_id, agent_id, id)"
-                            + " VALUES (:organization, :agent, :id) RETURNING key")
-                    .bind("organization", of.value())
-                    .bind("agent", with.value())
-                    .bind("id", id)
-                    .mapTo(Long.class)
-                    .one());
+        db.inTx(tx ->
+            tx.query(
+                    "INSERT INTO conversations (organization_id, agent_id, id)"
+                        + " VALUES (:organization, :agent, :id) RETURNING key")
+                .bind("organization", of.value())
+                .bind("agent", with.value())
+                .bind("id", id)
+                .mapTo(Long.class)
+                .one());
     return new Conversation(of, with, key, id);
   }
 
   private int replica() {
-    return db.inTx(
-        tx ->
-            tx.query(
-                    "INSERT INTO replicas (host, pid, address, version, max_leases)"
-                        + " VALUES ('h', 1, 'a', 'v', 10) RETURNING id")
-                .mapTo(Integer.class)
-                .one());
+    return db.inTx(tx ->
+        tx.query(
+                "INSERT INTO replicas (host, pid, address, version, max_leases)"
+                    + " VALUES ('h', 1, 'a', 'v', 10) RETURNING id")
+            .mapTo(Integer.class)
+            .one());
   }
 }
