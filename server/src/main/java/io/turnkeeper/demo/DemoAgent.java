@@ -8,6 +8,7 @@ import com.agentclientprotocol.sdk.error.AcpErrorCodes;
 import com.agentclientprotocol.sdk.error.AcpProtocolException;
 import com.agentclientprotocol.sdk.json.AcpJsonMapper;
 import com.agentclientprotocol.sdk.spec.AcpSchema;
+import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Path;
@@ -35,6 +36,24 @@ public final class DemoAgent {
 
   private DemoAgent(Notebook notebook) {
     this.notebook = notebook;
+  }
+
+  /** The command that starts this agent from the class path of the running program. */
+  public static List<String> command() {
+    List<String> classPath =
+        List.of(System.getProperty("java.class.path").split(File.pathSeparator)).stream()
+            .map(entry -> Path.of(entry).toAbsolutePath().toString())
+            .toList();
+    return List.of(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "-Xmx48m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1", // it lives for seconds: starting fast is all that counts
+        "-Xshare:auto",
+        "-Xlog:disable", // the JVM's own warnings go to stdout, which is the protocol's
+        "-cp",
+        String.join(File.pathSeparator, classPath),
+        DemoAgent.class.getName());
   }
 
   /** Speaks ACP on stdin and stdout until stdin ends. Takes no arguments. */

@@ -23,6 +23,7 @@ final class WardenLink implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(WardenLink.class);
   private static final Duration READY_WITHIN = Duration.ofSeconds(20);
   private static final Duration END_WITHIN = Duration.ofSeconds(5);
+  private static final long LOOK_AGAIN_MILLIS = 200;
 
   private final String setsid;
   private final WorkersConfig config;
@@ -106,23 +107,27 @@ final class WardenLink implements AutoCloseable {
       return;
     }
     if (!ready) {
-      LOG.error("the warden ended before it was ready; agents cannot be started");
-      return; // no endless restarts of what cannot run
+      LOG.error("the warden ended before it was ready");
+      return; // no endless restarts of what cannot run: the next agent to start tries again
     }
     LOG.warn("the warden died; starting another");
     start();
   }
 
-  /** Waits until a warden watches. */
+  /** Waits until a warden watches; starts one when there is none. */
   synchronized void awaitReady() throws WorkerFailure, InterruptedException {
+    Process current = process;
+    if (!closed && (current == null || !current.isAlive())) {
+      start();
+    }
     long deadline = clock.nanos() + READY_WITHIN.toNanos();
     while (!ready && !closed) {
-      Process current = process;
       long left = TimeUnit.NANOSECONDS.toMillis(deadline - clock.nanos());
-      if (left <= 0 || current == null || !current.isAlive()) {
+      Process started = process;
+      if (left <= 0 || started == null || !started.isAlive()) {
         throw new WorkerFailure("worker_start_failed", "this replica's warden does not run");
       }
-      wait(Math.min(left, 500));
+      wait(Math.min(left, LOOK_AGAIN_MILLIS));
     }
   }
 

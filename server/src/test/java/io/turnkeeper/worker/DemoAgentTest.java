@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Json;
+import io.turnkeeper.demo.DemoAgent;
 import io.turnkeeper.worker.WorkerSpec.Permissions;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -21,19 +21,10 @@ final class DemoAgentTest {
 
   private Worker start(Workers workers, @Nullable Session previous, String transcript)
       throws Exception {
-    List<String> command =
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "-Xshare:auto",
-            "-cp",
-            System.getProperty("java.class.path"),
-            "io.turnkeeper.demo.DemoAgent");
     return workers.start(
         new WorkerSpec(
             WorkerSpec.Kind.ACP,
-            command,
+            DemoAgent.command(),
             Map.of(),
             dir.resolve("home"),
             dir.resolve("work"),
