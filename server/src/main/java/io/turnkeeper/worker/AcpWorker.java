@@ -349,12 +349,12 @@ final class AcpWorker implements Worker {
       if (before != null && !before.end.isDone()) {
         throw new IllegalStateException("a turn is already running");
       }
-      flight = mine;
       if (!protocol.idle() || doomed) {
         return new TurnEnd.Failed("worker_died", "the agent's process has ended before this turn");
       }
       var blocks = Prompts.blocks(turn, transcriptDue ? transcript : "", protocol::takes);
       transcriptDue = false;
+      flight = mine;
       protocol.prompt(blocks, Prompts.meta(turn), turn.attempt());
       outbox.addAll(protocol.takeLines());
     } finally {
