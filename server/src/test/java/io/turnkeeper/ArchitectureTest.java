@@ -314,7 +314,7 @@ class ArchitectureTest {
                 || type.isEnum()
                 || type.isInterface()
                 || loaded.isSealed()
-                || type.isAssignableTo(Throwable.class);
+                || Throwable.class.isAssignableFrom(loaded);
         if (!frontDoor && !data) {
           events.add(
               SimpleConditionEvent.violated(

@@ -196,6 +196,9 @@ public final class Conversations {
         tools
             .db()
             .inTx(tx -> {
+              if (tools.queue().run(tx, organization, run).isEmpty()) {
+                throw new Refusal.NotFound("run", run.toString());
+              }
               List<EndedRun> ended =
                   tools.queue().endPending(tx, List.of(run), RunStatus.CANCELLED, error);
               ended.forEach(one -> Unstarted.log(tools, tx, one, RunStatus.CANCELLED, error));

@@ -2,6 +2,7 @@ package io.turnkeeper.gateway.admin;
 
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.http.Route;
+import io.turnkeeper.orchestrator.Conversations;
 import io.turnkeeper.tenancy.Tenancy;
 import java.util.List;
 import java.util.stream.Stream;
@@ -11,10 +12,14 @@ public final class AdminRoutes {
   private AdminRoutes() {}
 
   /** Every route under {@code /admin}. Each asks for a key first. */
-  public static List<Route> of(Tenancy tenancy, Agents agents) {
+  public static List<Route> of(
+      Tenancy tenancy, Agents agents, Conversations conversations, ClusterView cluster) {
     Guard guard = new Guard(tenancy);
     return Stream.of(
-            new TenancyRoutes(guard, tenancy).routes(), new AgentRoutes(guard, agents).routes())
+            new TenancyRoutes(guard, tenancy).routes(),
+            new AgentRoutes(guard, agents).routes(),
+            new RunRoutes(guard, agents, conversations).routes(),
+            new StatusRoutes(guard, cluster).routes())
         .flatMap(List::stream)
         .toList();
   }

@@ -1,0 +1,82 @@
+package io.turnkeeper.gateway.admin;
+
+import io.turnkeeper.base.Json;
+import io.turnkeeper.http.Exchange;
+import io.turnkeeper.http.Route;
+import io.turnkeeper.queue.QueueDepth;
+import io.turnkeeper.tenancy.Caller;
+import java.util.List;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** How the installation is. What spans organizations is for the operator only. */
+final class StatusRoutes {
+  private final Guard guard;
+  private final ClusterView cluster;
+
+  StatusRoutes(Guard guard, ClusterView cluster) {
+    this.guard = guard;
+    this.cluster = cluster;
+  }
+
+  List<Route> routes() {
+    return List.of(
+        Route.get("/admin/status", guard.reader(this::status)),
+        Route.get("/admin/replicas", guard.operator(this::replicas)));
+  }
+
+  private void status(Exchange exchange, Caller caller) {
+    ObjectNode answer = Json.object();
+    answer.put("version", cluster.version());
+    answer.put("organization", caller.organizationName());
+    answer.put("role", caller.role().wire());
+    if (caller.operator()) {
+      HealthRoutes.Slots slots = cluster.slots().get();
+      answer.put("reserved_conversation_locks", slots.held());
+      answer.put("cap", slots.cap());
+      answer.put("near_cap", slots.near());
+      answer.put("running_here", slots.running());
+      answer.set("queue", queue(cluster.depth().get()));
+      answer.set("replicas", list());
+    }
+    exchange.json(200, answer);
+  }
+
+  private void replicas(Exchange exchange, Caller caller) {
+    ObjectNode answer = Json.object();
+    answer.set("replicas", list());
+    exchange.json(200, answer);
+  }
+
+  private ArrayNode list() {
+    ArrayNode list = Json.array();
+    for (ClusterView.Replica replica : cluster.replicas().get()) {
+      ObjectNode node = list.addObject();
+      node.put("id", replica.id());
+      node.put("state", replica.state());
+      node.put("self", replica.self());
+      node.put("host", replica.host());
+      node.put("address", replica.address());
+      node.put("version", replica.version());
+      node.put("leases", replica.leases());
+      node.put("max_leases", replica.maxLeases());
+      Fields.put(node, "started_at", replica.startedAt());
+      Fields.put(node, "heartbeat_at", replica.heartbeatAt());
+      Fields.put(node, "ended_at", replica.endedAt());
+    }
+    return list;
+  }
+
+  private static ObjectNode queue(QueueDepth depth) {
+    ObjectNode node = Json.object();
+    node.put("runs_pending", depth.pendingRuns());
+    node.put("runs_running", depth.running());
+    node.put("threads_ready", depth.ready());
+    node.put("threads_delayed", depth.delayed());
+    node.put("threads_capped", depth.capped());
+    node.put("threads_paused", depth.paused());
+    node.put("threads_leased", depth.leased());
+    node.put("oldest_ready_seconds", depth.oldestReadySeconds());
+    return node;
+  }
+}
