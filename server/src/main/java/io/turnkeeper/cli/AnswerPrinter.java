@@ -1,6 +1,9 @@
 package io.turnkeeper.cli;
 
 import io.turnkeeper.base.Json;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import tools.jackson.databind.JsonNode;
 
 /** Prints an agent's answer as it comes: its words to stdout, everything else dimmed to stderr. */
@@ -12,6 +15,8 @@ final class AnswerPrinter {
   private boolean inLine;
   private boolean inThought;
   private String error = "";
+  private final StringBuilder said = new StringBuilder();
+  private final List<Long> arrivals = new ArrayList<>();
 
   AnswerPrinter(Screen screen, boolean json) {
     this.screen = screen;
@@ -58,7 +63,26 @@ final class AnswerPrinter {
     breakLine();
   }
 
+  /** The agent's words so far. */
+  String said() {
+    return said.toString();
+  }
+
+  /** In how many pieces they came. */
+  int chunks() {
+    return arrivals.size();
+  }
+
+  /** From the first piece to the last. */
+  Duration spread() {
+    return arrivals.isEmpty()
+        ? Duration.ZERO
+        : Duration.ofNanos(arrivals.getLast() - arrivals.getFirst());
+  }
+
   private void say(String text) {
+    said.append(text);
+    arrivals.add(System.nanoTime());
     if (inThought) {
       breakLine();
     }

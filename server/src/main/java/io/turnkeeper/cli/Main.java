@@ -26,7 +26,7 @@ import picocli.CommandLine.TypeConversionException;
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
     sortOptions = false,
-    usageHelpAutoWidth = true,
+    usageHelpWidth = 100,
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
       "0:done",
@@ -73,6 +73,8 @@ public final class Main implements Runnable {
 
   private static final List<Class<?>> COMMANDS =
       List.of(
+          UpCommand.class,
+          DemoCommand.class,
           AgentCommands.class,
           ChatCommand.class,
           ThreadCommands.class,

@@ -33,6 +33,7 @@ public final class ConfigLoader {
           "TURNKEEPER_API_KEY_FILE",
           "TURNKEEPER_CONFIG",
           "TURNKEEPER_JAVA_OPTS",
+          "TURNKEEPER_REQUEST_LOG",
           "TURNKEEPER_TEST_DATABASE_URL");
 
   private static final String FILE_SUFFIX = "-file";
