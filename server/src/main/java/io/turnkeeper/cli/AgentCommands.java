@@ -188,7 +188,7 @@ final class AgentCommands extends Group {
                     new Column("name"),
                     new Column("version"),
                     new Column("kind"),
-                    new Column("paused"),
+                    new Column("paused_by"),
                     new Column("command", AgentCommands::commandLine))));
   }
 

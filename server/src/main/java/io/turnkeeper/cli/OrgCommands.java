@@ -61,7 +61,7 @@ final class OrgCommands extends Group {
                 List.of(
                     new Column("id"),
                     new Column("name"),
-                    new Column("paused"),
+                    new Column("paused_by"),
                     new Column("max_running"),
                     new Column("created_at"))));
   }

@@ -97,13 +97,13 @@ class CommandsTest {
         Answer.json(
             200,
             """
-            {"agents":[{"name":"a","version":3,"kind":"acp","command":["x","y z"],"paused":false}]}
+            {"agents":[{"name":"a","version":3,"kind":"acp","command":["x","y z"],"paused_by":null}]}
             """));
 
     assertThat(run("agent", "list")).isZero();
     assertThat(text(out).lines().toList())
         .containsExactly(
-            "NAME  VERSION  KIND  PAUSED  COMMAND", "a     3        acp   false   x y z");
+            "NAME  VERSION  KIND  PAUSED BY  COMMAND", "a     3        acp   -          x y z");
 
     out.reset();
     assertThat(run("agent", "list", "--json")).isZero();
