@@ -15,12 +15,12 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.Callable;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 @Command(
@@ -40,6 +40,7 @@ final class DemoCommand implements Callable<Integer> {
   private static final String SECOND = "What do you remember about me?";
   private static final int LOG_LINES_SHOWN = 30;
   private static final Duration LEFT_PROCESS_GRACE = Duration.ofSeconds(5);
+  private static final Duration LOOK_EVERY = Duration.ofMillis(20);
 
   private final Screen screen;
   private final UUID thread = UUID.randomUUID();
@@ -70,7 +71,7 @@ final class DemoCommand implements Callable<Integer> {
       play(directory);
     } catch (Failure | IOException failure) {
       if (interrupted) {
-        Thread.sleep(LEFT_PROCESS_GRACE); // the hook ends the process
+        LockSupport.parkNanos(LEFT_PROCESS_GRACE.toNanos()); // the hook ends the process
       }
       DemoReplica.tail(log(directory), LOG_LINES_SHOWN).forEach(screen::remark);
       throw new Failure(
@@ -180,11 +181,15 @@ final class DemoCommand implements Callable<Integer> {
     ObjectNode body = Json.object();
     body.put("name", AGENT);
     body.put("kind", "acp");
-    ArrayNode command = body.putArray("command");
-    DemoReplica.java(
-            "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m", "-D" + marker(directory))
-        .forEach(command::add);
+    List<String> command =
+        DemoReplica.java(
+            "-Xmx48m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xlog:disable", // the JVM's own warnings go to stdout, which is the protocol's
+            "-D" + marker(directory));
     command.add("io.turnkeeper.demo.DemoAgent");
+    command.forEach(body.putArray("command")::add);
     return body;
   }
 
@@ -211,13 +216,13 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   /** Waits a moment for what has been told to end. */
-  private static boolean gone(String word) throws InterruptedException {
+  private static boolean gone(String word) {
     long until = System.nanoTime() + LEFT_PROCESS_GRACE.toNanos();
     while (!processes(word).isEmpty()) {
       if (System.nanoTime() > until) {
         return false;
       }
-      Thread.sleep(Duration.ofMillis(20));
+      LockSupport.parkNanos(LOOK_EVERY.toNanos());
     }
     return true;
   }

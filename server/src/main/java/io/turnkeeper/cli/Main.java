@@ -48,6 +48,7 @@ public final class Main implements Runnable {
 
   /** Runs one command and gives its exit status. */
   static int run(Shell shell, String... args) {
+    Logs.ofCommand();
     PrintWriter out = writer(shell.out());
     PrintWriter err = writer(shell.err());
     CommandLine line = commandLine(shell);
@@ -83,6 +84,7 @@ public final class Main implements Runnable {
           OrgCommands.class,
           StatusCommand.class,
           ConfigCommands.class,
+          MigrateCommand.class,
           CompletionCommand.class);
 
   @Override
