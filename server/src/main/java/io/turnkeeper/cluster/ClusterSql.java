@@ -1,0 +1,78 @@
+package io.turnkeeper.cluster;
+
+/** The statements on replicas. Their number does not grow with conversations. */
+final class ClusterSql {
+  static final String JOIN =
+      """
+      INSERT INTO replicas (host, pid, address, version, max_leases)
+      VALUES (:host, :pid, :address, :version, :max_leases)
+      RETURNING id
+      """;
+
+  /**
+   * Heartbeat and watch in one: the database's clock says how old the others' heartbeats are, and
+   * its lock table who holds a session.
+   */
+  static final String BEAT =
+      """
+      WITH beat AS (
+        UPDATE replicas SET heartbeat_at = clock_timestamp(), max_leases = :max_leases
+         WHERE id = :me AND state IN ('live', 'draining')
+        RETURNING id
+      )
+      SELECT p.id, p.id = :me AS me,
+             extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
+             EXISTS (SELECT 1 FROM pg_locks l
+                      WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
+                        AND l.objsubid = 2 AND l.granted
+                        AND l.database = (SELECT d.oid FROM pg_database d
+                                           WHERE d.datname = current_database())) AS locked,
+             extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000
+               AS server_age_ms
+        FROM replicas p
+       WHERE p.state IN ('live', 'draining') AND (p.id <> :me OR p.id IN (SELECT id FROM beat))
+      """;
+
+  /** Waits for the writes that the replica has under way; none can begin behind it. */
+  static final String LOCK_REPLICA =
+      """
+      SELECT p.id FROM replicas p
+       WHERE p.id = :dead AND p.state IN ('live', 'draining') FOR UPDATE
+      """;
+
+  /** What was seen before the lock is looked at again: a replica that came back is left alone. */
+  static final String STILL_GONE =
+      """
+      SELECT clock_timestamp() - p.heartbeat_at > :ttl_ms * interval '1 millisecond'
+             OR NOT EXISTS (SELECT 1 FROM pg_locks l
+                      WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
+                        AND l.objsubid = 2 AND l.granted
+                        AND l.database = (SELECT d.oid FROM pg_database d
+                                           WHERE d.datname = current_database())) AS gone
+        FROM replicas p WHERE p.id = :dead
+      """;
+
+  static final String END =
+      """
+      UPDATE replicas SET state = :state, ended_at = now() WHERE id = :id
+      """;
+
+  static final String DRAINING =
+      """
+      UPDATE replicas SET state = 'draining' WHERE id = :id AND state = 'live'
+      """;
+
+  static final String LIST =
+      """
+      SELECT p.id, p.state, p.host, p.pid, p.address, p.version, p.max_leases, p.started_at,
+             extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
+             (SELECT count(*) FROM mailboxes m -- cross-tenant: a replica serves all tenants
+               WHERE m.replica_id = p.id) AS leases
+        FROM replicas p
+       WHERE p.state IN ('live', 'draining')
+          OR p.ended_at > now() - interval '1 hour'
+       ORDER BY p.id DESC LIMIT 100
+      """;
+
+  private ClusterSql() {}
+}

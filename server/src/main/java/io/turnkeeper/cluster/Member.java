@@ -1,0 +1,30 @@
+package io.turnkeeper.cluster;
+
+import io.turnkeeper.db.Tx;
+
+/**
+ * What a replica does when its standing in the cluster changes. Called on the cluster's own thread:
+ * must not block on work.
+ */
+public interface Member {
+  /** It is live under this id, and may take leases. */
+  void joined(int replica);
+
+  /**
+   * It can no longer show that it lives: everything that writes or works under its leases must stop
+   * before this returns.
+   */
+  void fenced();
+
+  /** The heartbeat was confirmed. */
+  void confirmed();
+
+  /**
+   * Resolves what a dead replica leaves, in the transaction that marks it dead; the answer is run
+   * after the commit.
+   */
+  Runnable takeOver(Tx tx, int dead, int taker);
+
+  /** The most leases that it may hold now. */
+  int maxLeases();
+}

@@ -1,0 +1,327 @@
+package io.turnkeeper.server;
+
+import io.turnkeeper.agents.Agents;
+import io.turnkeeper.base.Clock;
+import io.turnkeeper.cluster.Cluster;
+import io.turnkeeper.cluster.ClusterConfig;
+import io.turnkeeper.cluster.Member;
+import io.turnkeeper.config.Settings;
+import io.turnkeeper.conversation.ConversationStore;
+import io.turnkeeper.db.DatabaseUrl;
+import io.turnkeeper.db.Db;
+import io.turnkeeper.db.EmbeddedPostgres;
+import io.turnkeeper.db.Migrations;
+import io.turnkeeper.db.Tx;
+import io.turnkeeper.eventlog.EventLog;
+import io.turnkeeper.gateway.admin.AdminRoutes;
+import io.turnkeeper.gateway.admin.HealthRoutes;
+import io.turnkeeper.http.HttpConfig;
+import io.turnkeeper.http.HttpServer;
+import io.turnkeeper.http.Route;
+import io.turnkeeper.orchestrator.Meters;
+import io.turnkeeper.orchestrator.Orchestrator;
+import io.turnkeeper.queue.QueueDepth;
+import io.turnkeeper.queue.RunQueue;
+import io.turnkeeper.snapshot.Snapshots;
+import io.turnkeeper.telemetry.Metrics;
+import io.turnkeeper.tenancy.NewKey;
+import io.turnkeeper.tenancy.Tenancy;
+import io.turnkeeper.worker.Workers;
+import io.turnkeeper.worker.WorkersConfig;
+import java.net.InetAddress;
+import java.net.URI;
+import java.net.UnknownHostException;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One replica, put together: everything is made here, in order, and stopped in reverse. This class
+ * is the map of the product.
+ */
+public final class Server implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Server.class);
+  private static final Duration CONNECTION_WAIT = Duration.ofSeconds(10);
+  private static final Duration STREAM_HEARTBEAT = Duration.ofSeconds(5);
+  private static final Duration HTTP_IDLE = Duration.ofSeconds(20);
+  private static final Duration HTTP_STOP = Duration.ofSeconds(5);
+  private static final String VERSION =
+      Optional.ofNullable(Server.class.getPackage().getImplementationVersion()).orElse("dev");
+
+  private final Settings settings;
+  private final Deque<AutoCloseable> toClose = new ArrayDeque<>();
+  private final AtomicReference<@Nullable Orchestrator> orchestrator = new AtomicReference<>();
+  private @Nullable HttpServer http;
+  private @Nullable Cluster cluster;
+  private Optional<String> newAdminKey = Optional.empty();
+  private volatile boolean stopping;
+
+  private Server(Settings settings) {
+    this.settings = settings;
+  }
+
+  /**
+   * Starts a replica; when this returns it serves.
+   *
+   * @throws io.turnkeeper.base.Refusal in one line, what is in the way and what to do. Nothing is
+   *     left running then
+   */
+  public static Server start(Settings settings) {
+    Server server = new Server(settings);
+    try {
+      server.run();
+      return server;
+    } catch (RuntimeException | Error failed) {
+      server.close();
+      throw failed;
+    }
+  }
+
+  /** Where it listens. */
+  public URI url() {
+    HttpServer listening = http;
+    if (listening == null) {
+      throw new IllegalStateException("not started");
+    }
+    String host = settings.http().host();
+    return URI.create(
+        "http://%s:%d".formatted(host.contains(":") ? "[" + host + "]" : host, listening.port()));
+  }
+
+  /** The admin key of the first start, this once. */
+  public Optional<String> newAdminKey() {
+    return newAdminKey;
+  }
+
+  private void run() {
+    Clock clock = Clock.system();
+    DatabaseUrl url = database();
+    Migrations.migrate(url);
+    Db db = owned(Db.open(url, settings.database().poolSize(), CONNECTION_WAIT));
+    Metrics metrics = new Metrics();
+
+    Tenancy tenancy = new Tenancy(db, clock);
+    newAdminKey = tenancy.bootstrap().map(NewKey::text);
+    Agents agents = new Agents(db);
+    RunQueue queue = new RunQueue();
+    EventLog events = new EventLog(settings.events().retention());
+    Snapshots snapshots = new Snapshots();
+    Workers workers =
+        owned(
+            Workers.open(
+                WorkersConfig.defaults(UUID.randomUUID().toString(), settings.lease().ttl()),
+                clock));
+
+    Orchestrator conversations =
+        owned(
+            new Orchestrator(
+                new Orchestrator.Capabilities(
+                    db, new ConversationStore(), queue, events, snapshots, workers, agents),
+                new Orchestrator.Limits(
+                    settings.data(), settings.maxLeases(), settings.worker().memoryBudget()),
+                meters(metrics),
+                clock));
+    orchestrator.set(conversations);
+    conversations.start();
+    watch(metrics, db, queue, conversations);
+
+    HttpServer listening =
+        owned(HttpServer.start(httpConfig(), routes(db, metrics, tenancy, agents), metrics));
+    http = listening;
+    DatabaseUrl sessionUrl = settings.database().sessionUrl().map(DatabaseUrl::parse).orElse(url);
+    Cluster members =
+        owned(
+            new Cluster(
+                db, sessionUrl, clusterConfig(), new ThisReplica(conversations, workers), clock));
+    cluster = members;
+    members.start();
+    log.info("serving at {}", url());
+  }
+
+  private List<Route> routes(Db db, Metrics metrics, Tenancy tenancy, Agents agents) {
+    List<Route> routes = new ArrayList<>(AdminRoutes.of(tenancy, agents));
+    routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
+    return routes;
+  }
+
+  private DatabaseUrl database() {
+    return settings
+        .database()
+        .url()
+        .map(DatabaseUrl::parse)
+        .orElseGet(() ->
+            owned(
+                    EmbeddedPostgres.start(
+                        settings.data().resolve("postgres"),
+                        settings.data().resolve("postgres-binaries")))
+                .url());
+  }
+
+  private HttpConfig httpConfig() {
+    Settings.Http wanted = settings.http();
+    return new HttpConfig(
+        wanted.host(),
+        wanted.port(),
+        (int) wanted.bodyMax(),
+        wanted.streamsMax(),
+        STREAM_HEARTBEAT,
+        HTTP_IDLE,
+        HTTP_STOP,
+        wanted.corsOrigins());
+  }
+
+  private ClusterConfig clusterConfig() {
+    return new ClusterConfig(
+        settings.lease().ttl(),
+        settings.lease().grace(),
+        settings.lease().heartbeat(),
+        hostName(),
+        url().toString(),
+        VERSION);
+  }
+
+  private List<String> notReady(Db db) {
+    if (stopping) {
+      return List.of("the replica is stopping");
+    }
+    Cluster members = cluster;
+    if (members == null || members.replica().isEmpty()) {
+      return List.of("the replica cannot show the database that it lives");
+    }
+    try {
+      db.useTx(tx -> tx.query("SELECT 1").mapTo(Integer.class).one());
+      return List.of();
+    } catch (RuntimeException away) {
+      return List.of("the database does not answer");
+    }
+  }
+
+  private HealthRoutes.Slots slots() {
+    Orchestrator serving = orchestrator.get();
+    if (serving == null) {
+      return new HealthRoutes.Slots(0, 0, false, 0);
+    }
+    Orchestrator.Load load = serving.load();
+    return new HealthRoutes.Slots(load.held(), load.cap(), load.near(), load.running());
+  }
+
+  private static void watch(Metrics metrics, Db db, RunQueue queue, Orchestrator conversations) {
+    metrics.watch(Metrics.Gauge.LEASES, () -> conversations.load().held());
+    metrics.watch(Metrics.Gauge.LEASES_MAX, () -> conversations.load().cap());
+    metrics.watch(Metrics.Gauge.POOL_ACTIVE, () -> db.poolUse().active());
+    metrics.watch(Metrics.Gauge.POOL_WAITING, () -> db.poolUse().waiting());
+    metrics.watch(Metrics.Gauge.POOL_MAX, () -> db.poolUse().max());
+    metrics.watch(Metrics.Gauge.RUNS_PENDING, () -> depth(db, queue).pendingRuns());
+    metrics.watch(Metrics.Gauge.MAILBOXES_READY, () -> depth(db, queue).ready());
+    metrics.watch(Metrics.Gauge.OLDEST_READY_SECONDS, () -> depth(db, queue).oldestReadySeconds());
+  }
+
+  private static QueueDepth depth(Db db, RunQueue queue) {
+    return db.inTx(queue::depth);
+  }
+
+  private static Meters meters(Metrics metrics) {
+    return new Meters() {
+      @Override
+      public void runEnded(String status, Duration sinceStart) {
+        metrics.runEnded(status, sinceStart);
+      }
+
+      @Override
+      public void restored(String mode) {
+        metrics.restored(mode);
+      }
+
+      @Override
+      public void event() {
+        metrics.eventsAppended(1);
+      }
+
+      @Override
+      public void snapshot(long addedBytes) {
+        metrics.snapshotStored(addedBytes);
+      }
+    };
+  }
+
+  /**
+   * Stops gracefully: new requests are refused, idle conversations handed back, runs under way may
+   * end until the drain deadline; then everything goes in reverse of how it came.
+   */
+  @Override
+  public void close() {
+    stopping = true;
+    Orchestrator serving = orchestrator.get();
+    Cluster members = cluster;
+    if (serving != null && members != null) {
+      try {
+        members.draining();
+        serving.stop(settings.drainTimeout());
+      } catch (InterruptedException atOnce) {
+        Thread.currentThread().interrupt();
+      } catch (RuntimeException away) {
+        log.warn("could not drain", away);
+      }
+    }
+    HttpServer listening = http;
+    if (listening != null) {
+      listening.closeStreams();
+    }
+    while (!toClose.isEmpty()) {
+      try {
+        toClose.pop().close();
+      } catch (Exception failed) {
+        log.warn("a part did not stop cleanly", failed);
+      }
+    }
+  }
+
+  private <T extends AutoCloseable> T owned(T part) {
+    toClose.push(part);
+    return part;
+  }
+
+  private static String hostName() {
+    try {
+      return InetAddress.getLocalHost().getHostName();
+    } catch (UnknownHostException nameless) {
+      return "localhost";
+    }
+  }
+
+  /** What the cluster's news mean here. */
+  private record ThisReplica(Orchestrator orchestrator, Workers workers) implements Member {
+    @Override
+    public void joined(int replica) {
+      orchestrator.joined(replica);
+    }
+
+    @Override
+    public void fenced() {
+      orchestrator.fenced();
+    }
+
+    @Override
+    public void confirmed() {
+      workers.beat();
+    }
+
+    @Override
+    public Runnable takeOver(Tx tx, int dead, int taker) {
+      return orchestrator.takeOver(tx, dead, taker);
+    }
+
+    @Override
+    public int maxLeases() {
+      return orchestrator.load().cap();
+    }
+  }
+}
