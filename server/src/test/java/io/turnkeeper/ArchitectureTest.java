@@ -72,7 +72,16 @@ class ArchitectureTest {
           Map.entry("base", Set.of("Json", "Uuid7")),
           Map.entry("config", Set.of("ConfigLoader", "Units")),
           Map.entry("telemetry", Set.of("Metrics", "LogLayout")),
-          Map.entry("db", Set.of("Db", "Tx", "GroupCommit", "DatabaseUrl", "ConnectionLoss")),
+          Map.entry(
+              "db",
+              Set.of(
+                  "Db",
+                  "Tx",
+                  "GroupCommit",
+                  "DatabaseUrl",
+                  "ConnectionLoss",
+                  "EmbeddedPostgres",
+                  "Migrations")),
           Map.entry(
               "http", Set.of("HttpServer", "Exchange", "LongResponse", "SseStream", "PendingJson")),
           Map.entry("tenancy", Set.of("Tenancy")),
@@ -80,7 +89,12 @@ class ArchitectureTest {
           Map.entry("conversation", Set.of("ConversationStore")),
           Map.entry("queue", Set.of("RunQueue")),
           Map.entry("eventlog", Set.of("EventLog")),
+          Map.entry("cluster", Set.of("Cluster")),
+          Map.entry("snapshot", Set.of("Snapshots")),
+          Map.entry("transcript", Set.of("Transcript", "TurnFold")),
           Map.entry("worker", Set.of("Workers")),
+          Map.entry("orchestrator", Set.of("Orchestrator", "Conversations")),
+          Map.entry("server", Set.of("Server")),
           Map.entry("gateway.admin", Set.of("AdminRoutes", "HealthRoutes")),
           Map.entry("cli", Set.of("Main")),
           Map.entry("demo", Set.of("DemoAgent")));

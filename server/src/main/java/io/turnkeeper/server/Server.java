@@ -14,6 +14,7 @@ import io.turnkeeper.db.Migrations;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.gateway.admin.AdminRoutes;
+import io.turnkeeper.gateway.admin.ClusterView;
 import io.turnkeeper.gateway.admin.HealthRoutes;
 import io.turnkeeper.http.HttpConfig;
 import io.turnkeeper.http.HttpServer;
@@ -37,6 +38,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
@@ -133,8 +135,11 @@ public final class Server implements AutoCloseable {
     conversations.start();
     watch(metrics, db, queue, conversations);
 
-    HttpServer listening =
-        owned(HttpServer.start(httpConfig(), routes(db, metrics, tenancy, agents), metrics));
+    List<Route> routes =
+        new ArrayList<>(
+            AdminRoutes.of(tenancy, agents, conversations.conversations(), view(db, queue)));
+    routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
+    HttpServer listening = owned(HttpServer.start(httpConfig(), routes, metrics));
     http = listening;
     DatabaseUrl sessionUrl = settings.database().sessionUrl().map(DatabaseUrl::parse).orElse(url);
     Cluster members =
@@ -146,10 +151,13 @@ public final class Server implements AutoCloseable {
     log.info("serving at {}", url());
   }
 
-  private List<Route> routes(Db db, Metrics metrics, Tenancy tenancy, Agents agents) {
-    List<Route> routes = new ArrayList<>(AdminRoutes.of(tenancy, agents));
-    routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
-    return routes;
+  private ClusterView view(Db db, RunQueue queue) {
+    return new ClusterView(
+        VERSION,
+        () -> cluster == null ? OptionalInt.empty() : cluster.replica(),
+        this::slots,
+        () -> depth(db, queue),
+        () -> cluster == null ? List.of() : cluster.replicas());
   }
 
   private DatabaseUrl database() {

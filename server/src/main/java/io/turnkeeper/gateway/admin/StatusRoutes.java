@@ -1,11 +1,13 @@
 package io.turnkeeper.gateway.admin;
 
 import io.turnkeeper.base.Json;
+import io.turnkeeper.cluster.ReplicaInfo;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.queue.QueueDepth;
 import io.turnkeeper.tenancy.Caller;
 import java.util.List;
+import java.util.OptionalInt;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -50,19 +52,20 @@ final class StatusRoutes {
 
   private ArrayNode list() {
     ArrayNode list = Json.array();
-    for (ClusterView.Replica replica : cluster.replicas().get()) {
+    OptionalInt self = cluster.self().get();
+    for (ReplicaInfo replica : cluster.replicas().get()) {
       ObjectNode node = list.addObject();
       node.put("id", replica.id());
       node.put("state", replica.state());
-      node.put("self", replica.self());
+      node.put("self", self.isPresent() && self.getAsInt() == replica.id());
       node.put("host", replica.host());
+      node.put("pid", replica.pid());
       node.put("address", replica.address());
       node.put("version", replica.version());
       node.put("leases", replica.leases());
       node.put("max_leases", replica.maxLeases());
+      node.put("heartbeat_age_ms", replica.heartbeatAgeMillis());
       Fields.put(node, "started_at", replica.startedAt());
-      Fields.put(node, "heartbeat_at", replica.heartbeatAt());
-      Fields.put(node, "ended_at", replica.endedAt());
     }
     return list;
   }
