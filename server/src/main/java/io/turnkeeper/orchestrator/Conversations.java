@@ -233,6 +233,20 @@ public final class Conversations {
     }
   }
 
+  /** Waits until the run no longer waits for a person, or the time is over. */
+  public void awaitNotWaiting(Run run, Duration atMost) throws InterruptedException {
+    long deadline = tools.clock().nanos() + atMost.toNanos();
+    try (Subscription news = subscribe(run.conversation().key())) {
+      while (run(run.organization(), run.id()).orElse(run).status() == RunStatus.WAITING) {
+        long left = deadline - tools.clock().nanos();
+        if (left <= 0) {
+          return;
+        }
+        news.await(Duration.ofNanos(Math.min(left, POLL.toNanos())));
+      }
+    }
+  }
+
   private static final Duration POLL = Duration.ofSeconds(1);
 
   /**
@@ -355,8 +369,10 @@ public final class Conversations {
               "Idempotency-Key",
               "the idempotency key was used for another request");
       case Enqueued.Busy busy ->
-          throw new Refusal.Conflict(
-              "thread_busy", "the thread is already running; multitask_strategy is reject");
+          throw new Refusal.Invalid(
+              "thread_busy",
+              "multitask_strategy",
+              "the thread is already running a task, and multitask_strategy is reject");
     };
   }
 

@@ -27,6 +27,9 @@ final class Transcripts {
   static ArrayNode messages(List<Run> turns) {
     ArrayNode all = Json.array();
     for (Run turn : turns) {
+      if (turn.times().started() == null) {
+        continue;
+      }
       all.addAll(Transcript.inputMessages(turn.id().toString(), turn.input()));
       if (turn.output() instanceof ArrayNode output) {
         for (JsonNode message : output) {

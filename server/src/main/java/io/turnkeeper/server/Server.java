@@ -13,9 +13,11 @@ import io.turnkeeper.db.EmbeddedPostgres;
 import io.turnkeeper.db.Migrations;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.EventLog;
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.gateway.admin.AdminRoutes;
 import io.turnkeeper.gateway.admin.ClusterView;
 import io.turnkeeper.gateway.admin.HealthRoutes;
+import io.turnkeeper.gateway.langgraph.LangGraphRoutes;
 import io.turnkeeper.http.HttpConfig;
 import io.turnkeeper.http.HttpServer;
 import io.turnkeeper.http.Route;
@@ -138,6 +140,8 @@ public final class Server implements AutoCloseable {
     List<Route> routes =
         new ArrayList<>(
             AdminRoutes.of(tenancy, agents, conversations.conversations(), view(db, queue)));
+    routes.addAll(
+        LangGraphRoutes.of(new Guard(tenancy), agents, conversations.conversations(), VERSION));
     routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
     HttpServer listening = owned(HttpServer.start(httpConfig(), routes, metrics));
     http = listening;

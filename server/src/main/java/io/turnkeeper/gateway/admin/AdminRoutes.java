@@ -1,6 +1,7 @@
 package io.turnkeeper.gateway.admin;
 
 import io.turnkeeper.agents.Agents;
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.orchestrator.Conversations;
 import io.turnkeeper.tenancy.Tenancy;

@@ -5,6 +5,7 @@ import io.turnkeeper.agents.AgentVersion;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.tenancy.Caller;

@@ -1,5 +1,6 @@
 package io.turnkeeper.gateway.admin;
 
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.AgentId;

@@ -1,5 +1,6 @@
 package io.turnkeeper.gateway.admin;
 
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.cluster.ReplicaInfo;
 import io.turnkeeper.http.Exchange;

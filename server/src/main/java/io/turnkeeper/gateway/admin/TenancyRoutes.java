@@ -4,6 +4,7 @@ import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.Uuid7;
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.tenancy.ApiKey;

@@ -1,4 +1,4 @@
-package io.turnkeeper.gateway.admin;
+package io.turnkeeper.gateway;
 
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.http.Exchange;
@@ -10,37 +10,37 @@ import io.turnkeeper.tenancy.Tenancy;
 import java.util.Optional;
 
 /** Who may call a route. Nothing of a request is read before its caller is known. */
-final class Guard {
+public final class Guard {
   private final Tenancy tenancy;
 
-  Guard(Tenancy tenancy) {
+  public Guard(Tenancy tenancy) {
     this.tenancy = tenancy;
   }
 
   /** Answers a request of a known caller. */
   @FunctionalInterface
-  interface Action {
+  public interface Action {
     void handle(Exchange exchange, Caller caller) throws Exception;
   }
 
-  Handler reader(Action action) {
+  public Handler reader(Action action) {
     return atLeast(Role.READER, action);
   }
 
-  Handler client(Action action) {
+  public Handler client(Action action) {
     return atLeast(Role.CLIENT, action);
   }
 
-  Handler admin(Action action) {
+  public Handler admin(Action action) {
     return atLeast(Role.ADMIN, action);
   }
 
-  Handler operator(Action action) {
+  public Handler operator(Action action) {
     return exchange -> action.handle(exchange, caller(exchange).requireOperator());
   }
 
   /** The caller's organization, or for the operator the one that it names. */
-  OrganizationId organization(Exchange exchange, Caller caller) {
+  public OrganizationId organization(Exchange exchange, Caller caller) {
     Optional<String> named = exchange.query("organization");
     if (named.isEmpty() || named.get().equals(caller.organizationName())) {
       return caller.organization();

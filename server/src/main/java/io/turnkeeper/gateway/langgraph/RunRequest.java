@@ -1,0 +1,202 @@
+package io.turnkeeper.gateway.langgraph;
+
+import io.turnkeeper.base.Json;
+import io.turnkeeper.base.OrganizationId;
+import io.turnkeeper.base.Refusal;
+import io.turnkeeper.http.Exchange;
+import io.turnkeeper.orchestrator.NewTurn;
+import io.turnkeeper.queue.NewRun.Idempotency;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * A body of {@code POST …/runs}, checked whole before anything is written.
+ *
+ * @param resume the answer to what the thread's run asks; missing when this is a message
+ */
+record RunRequest(
+    String assistant,
+    ObjectNode input,
+    ObjectNode options,
+    ObjectNode metadata,
+    Set<StreamMode> modes,
+    NewTurn.Busy busy,
+    boolean createThread,
+    boolean cancelOnDisconnect,
+    Duration delay,
+    int priority,
+    @Nullable JsonNode resume) {
+  private static final double DELAY_MAX_SECONDS = 366.0 * 24 * 3600;
+  private static final int PRIORITY_MAX = 100;
+  private static final int KEY_CHARS_MAX = 255;
+
+  /** What a graph has and an agent program does not: refused when it asks for something. */
+  private static final List<String> UNSUPPORTED =
+      List.of("checkpoint", "checkpoint_id", "interrupt_before", "interrupt_after");
+
+  static RunRequest read(ObjectNode node) {
+    Body body = new Body(node);
+    for (String field : UNSUPPORTED) {
+      JsonNode value = node.path(field);
+      boolean asks =
+          !value.isMissingNode() && !value.isNull() && !(value.isContainer() && value.isEmpty());
+      if (asks) {
+        throw new Refusal.Unsupported(
+            field + "_not_supported",
+            field,
+            field + " is not supported: an agent runs its turn whole");
+      }
+    }
+    Webhooks.refuse(body);
+    String strategy =
+        body.word("multitask_strategy", "enqueue", "enqueue", "reject", "interrupt", "rollback");
+    if (strategy.equals("rollback")) {
+      throw new Refusal.Unsupported(
+          "rollback_not_supported",
+          "multitask_strategy",
+          "multitask_strategy rollback is not supported yet; use enqueue, reject or interrupt");
+    }
+    String onDisconnect = body.word("on_disconnect", "continue", "continue", "cancel");
+    body.word("on_completion", "delete", "delete", "keep", "complete", "continue");
+    body.word("if_not_exists", "reject", "reject", "create");
+    ObjectNode options = Json.object();
+    for (String kept :
+        List.of("stream_mode", "config", "context", "command", "on_completion", "on_disconnect")) {
+      if (body.has(kept)) {
+        options.set(kept, node.path(kept));
+      }
+    }
+    options.put("multitask_strategy", strategy);
+    JsonNode resume = body.object("command").path("resume");
+    boolean resumes = !resume.isMissingNode() && !resume.isNull();
+    body.object("config");
+    return new RunRequest(
+        body.required("assistant_id"),
+        resumes ? Json.object() : input(node.path("input")),
+        options,
+        body.object("metadata"),
+        StreamMode.read(node.path("stream_mode")),
+        NewTurn.Busy.valueOf(strategy.toUpperCase(java.util.Locale.ROOT)),
+        body.word("if_not_exists", "reject", "reject", "create").equals("create"),
+        onDisconnect.equals("cancel"),
+        Duration.ofMillis((long) (body.seconds("after_seconds", DELAY_MAX_SECONDS) * 1000)),
+        body.integer("priority", 0, -PRIORITY_MAX, PRIORITY_MAX),
+        resumes ? resume : null);
+  }
+
+  NewTurn turn(OrganizationId organization, @Nullable String thread, Exchange exchange) {
+    ObjectNode kept = options.deepCopy();
+    ObjectNode trace = kept.putObject("trace");
+    trace.put("traceparent", exchange.trace().traceparent());
+    return new NewTurn(
+        organization,
+        assistant,
+        thread,
+        createThread,
+        busy,
+        input,
+        kept,
+        metadata,
+        priority,
+        delay,
+        null,
+        idempotency(exchange));
+  }
+
+  private static @Nullable Idempotency idempotency(Exchange exchange) {
+    String key = exchange.header("idempotency-key").orElse("");
+    if (key.isBlank()) {
+      return null;
+    }
+    if (key.length() > KEY_CHARS_MAX) {
+      throw new Refusal.Invalid(
+          "idempotency_key_too_long",
+          "Idempotency-Key",
+          "an idempotency key has at most " + KEY_CHARS_MAX + " characters");
+    }
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      // Create, stream and wait ask for the same run in three ways.
+      digest.update(
+          exchange
+              .path()
+              .replaceFirst("/(stream|wait)$", "")
+              .getBytes(java.nio.charset.StandardCharsets.UTF_8));
+      digest.update(exchange.bodyBytes());
+      return new Idempotency(key, digest.digest());
+    } catch (NoSuchAlgorithmException missing) {
+      throw new IllegalStateException(missing);
+    }
+  }
+
+  /** Messages as a list, whatever short form they came in; other fields are kept as they are. */
+  private static ObjectNode input(JsonNode given) {
+    return switch (given) {
+      case ObjectNode object when object.hasNonNull("messages") -> {
+        ObjectNode input = object.deepCopy();
+        input.set("messages", messages(object.path("messages")));
+        yield input;
+      }
+      case ObjectNode object when !object.isEmpty() -> {
+        ObjectNode input = object.deepCopy();
+        input.set("messages", Json.array().add(human(Json.write(object))));
+        yield input;
+      }
+      case JsonNode text when text.isString() -> {
+        ObjectNode input = Json.object();
+        input.set("messages", Json.array().add(human(text.stringValue())));
+        yield input;
+      }
+      case ArrayNode list -> {
+        ObjectNode input = Json.object();
+        input.set("messages", messages(list));
+        yield input;
+      }
+      default ->
+          throw new Refusal.Invalid(
+              "input_missing",
+              "input",
+              "input must hold a message, such as {\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}");
+    };
+  }
+
+  private static ArrayNode messages(JsonNode given) {
+    if (given.isString() || given.isObject()) {
+      return messages(Json.array().add(given));
+    }
+    if (!(given instanceof ArrayNode list) || list.isEmpty()) {
+      throw new Refusal.Invalid(
+          "wrong_type",
+          "input.messages",
+          "input.messages must be a list with at least one message");
+    }
+    int place = 0;
+    for (JsonNode message : list) {
+      boolean fits =
+          message.isString()
+              || (message.isObject()
+                  && (message.path("content").isString()
+                      || message.path("content").isArray()
+                      || message.path("content").isMissingNode()));
+      if (!fits) {
+        throw new Refusal.Invalid(
+            "wrong_type",
+            "input.messages[" + place + "]",
+            "a message must be a string, or an object whose content is a string or a list");
+      }
+      place++;
+    }
+    return list;
+  }
+
+  private static ObjectNode human(String text) {
+    return Json.object().put("type", "human").put("content", text);
+  }
+}
