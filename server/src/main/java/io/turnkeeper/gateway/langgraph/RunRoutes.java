@@ -51,9 +51,6 @@ final class RunRoutes {
         Route.get("/threads/{thread_id}/runs/{run_id}/join", guard.reader(this::join)),
         Route.get("/threads/{thread_id}/runs/{run_id}/stream", guard.reader(this::stream)),
         Route.post("/threads/{thread_id}/runs/{run_id}/cancel", guard.client(this::cancel)),
-        Route.post(
-            "/threads/{thread_id}/runs/{run_id}/permissions/{permission_id}",
-            guard.client(this::answer)),
         Route.post("/runs", guard.client(this::create)),
         Route.post("/runs/stream", guard.client(this::createAndStream)),
         Route.post("/runs/wait", guard.client(this::createAndWait)),
@@ -231,17 +228,6 @@ final class RunRoutes {
       conversations.run(organization, accepted.run()).ifPresent(run -> answer.add(Shapes.run(run)));
     }
     exchange.json(200, answer);
-  }
-
-  private void answer(Exchange exchange, Caller caller) {
-    Run run = run(exchange, caller);
-    Body body = new Body(exchange.bodyObject());
-    String option = body.string("option_id").orElse(null);
-    if (option == null) {
-      body.word("outcome", "", "cancelled");
-    }
-    conversations.answer(run, exchange.pathParam("permission_id"), option, caller.keyName());
-    exchange.empty(202);
   }
 
   private Run run(Exchange exchange, Caller caller) {
