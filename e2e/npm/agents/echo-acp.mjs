@@ -37,7 +37,9 @@ async function prompt({ sessionId, prompt }) {
   if (!asked) throw refusal(-32002, `session ${sessionId} is not known here`);
   const turn = { aborted: false };
   turns.set(sessionId, turn);
-  asked.push(prompt.filter((block) => block.type === "text").map((block) => block.text).join("\n"));
+  const text = prompt.filter((block) => block.type === "text").map((block) => block.text).join("\n");
+  // A server that could not bring the session back says what came before; the message is what follows.
+  asked.push(text.split("[End of the conversation so far. What follows is new.]").at(-1).trim());
   keep(sessionId);
   try {
     for await (const text of replyTo(asked, turn)) {

@@ -40,6 +40,9 @@ final class ConversationSession {
 
   private enum Phase {
     BETWEEN,
+    /** A run is under way, and its worker is not being started yet. */
+    PREPARING,
+    /** The one phase in which an interrupt reaches only the worker's start. */
     STARTING,
     PROMPTING,
     ENDING
@@ -64,7 +67,7 @@ final class ConversationSession {
       Tools tools, LeaseToken lease, Run first, Consumer<ConversationSession> ended) {
     this.tools = tools;
     this.lease = lease;
-    this.host = new WorkerHost(tools, lease);
+    this.host = new WorkerHost(tools, lease, this::starting);
     this.thread =
         Thread.ofVirtual()
             .name("conversation-" + lease.conversation().key())
@@ -166,7 +169,7 @@ final class ConversationSession {
               host.kill();
             }
           }
-          case BETWEEN, ENDING -> {}
+          case BETWEEN, PREPARING, ENDING -> {}
         }
       }
       return true;
@@ -251,7 +254,7 @@ final class ConversationSession {
     lock.lock();
     try {
       active = now;
-      phase = Phase.STARTING;
+      phase = Phase.PREPARING;
       if (!lost) {
         ending = null;
       }
@@ -274,16 +277,16 @@ final class ConversationSession {
 
   private Outcome attempt(ActiveRun now, Agent agent) {
     Run run = now.run();
-    now.record(
-        Kinds.STARTED,
-        Json.object()
-            .put("attempt", run.attempt())
-            .put("agent_version", agent.version())
-            .put("replica", lease.replica()));
-    if (agent.removed()) {
-      return Outcome.failed("agent_removed", "the agent " + agent.name() + " was removed");
-    }
     try {
+      now.record(
+          Kinds.STARTED,
+          Json.object()
+              .put("attempt", run.attempt())
+              .put("agent_version", agent.version())
+              .put("replica", lease.replica()));
+      if (agent.removed()) {
+        return Outcome.failed("agent_removed", "the agent " + agent.name() + " was removed");
+      }
       String restored = host.ready(run, agent);
       tools.meters().restored(restored);
       now.record(Kinds.READY, Json.object().put("restore", restored));
@@ -293,13 +296,41 @@ final class ConversationSession {
       }
       now.begin();
       TurnEnd end = host.prompt(turnOf(run, agent), now);
-      return outcome(now, end);
+      return outcome(end);
     } catch (WorkerFailure failure) {
-      return Outcome.failed(failure.code(), String.valueOf(failure.getMessage()));
+      return ending() == null
+          ? Outcome.failed(failure.code(), String.valueOf(failure.getMessage()))
+          : stopped();
     } catch (InterruptedException stopping) {
       return stopped();
+    } catch (LeaseGone gone) {
+      throw gone;
+    } catch (RuntimeException failed) {
+      if (ending() != null) {
+        return stopped();
+      }
+      log.error("run {} failed in the server", run.id(), failed);
+      host.kill();
+      return Outcome.failed("internal_error", "the server failed; its log says why");
     } finally {
       leavePrompt();
+    }
+  }
+
+  /**
+   * The worker's start begins, or has ended: only in between may this thread be interrupted. False
+   * when the run is to end before it.
+   */
+  private boolean starting(boolean begins) {
+    lock.lock();
+    try {
+      phase = begins ? Phase.STARTING : Phase.PREPARING;
+      if (!begins) {
+        Thread.interrupted();
+      }
+      return ending == null;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -327,7 +358,7 @@ final class ConversationSession {
     }
   }
 
-  private Outcome outcome(ActiveRun now, TurnEnd end) {
+  private Outcome outcome(TurnEnd end) {
     Ending why = ending();
     return switch (end) {
       case TurnEnd.Ended ended when why == null || why instanceof Ending.Drain ->
@@ -372,8 +403,8 @@ final class ConversationSession {
     }
     boolean completed = outcome.status() == RunStatus.COMPLETED;
     boolean saved = completed && host.save(now, agent.definition());
-    if (!completed && outcome.status() != RunStatus.CANCELLED) {
-      // What a failed turn left in the agent's memory must not reach the next one.
+    if (!completed && !outcome.workerIsSound()) {
+      // What a broken turn left in the agent's memory must not reach the next one.
       host.close();
     }
     Settlement settlement =

@@ -27,6 +27,14 @@ record Outcome(RunStatus status, String stopReason, String code, String message,
     return new Outcome(RunStatus.FAILED, "error", code, message, true);
   }
 
+  /**
+   * Whether the agent itself ended the turn in good order, be it with an error of its own: then it
+   * knows what to make of it, and its next turn may go on from there.
+   */
+  boolean workerIsSound() {
+    return status == RunStatus.CANCELLED || code.equals("agent_error");
+  }
+
   ObjectNode error() {
     return Json.object().put("code", code).put("message", message);
   }

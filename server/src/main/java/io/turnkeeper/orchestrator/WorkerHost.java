@@ -35,12 +35,18 @@ final class WorkerHost {
   private final Tools tools;
   private final LeaseToken lease;
   private final ConversationFiles files;
+  private final Starting starting;
   private volatile @Nullable Worker worker;
   private volatile boolean killed;
   private int workerVersion;
   private Duration idleTimeout = Duration.ZERO;
 
-  WorkerHost(Tools tools, LeaseToken lease) {
+  /**
+   * @param starting told when the start of a worker begins and when it has ended; false means not
+   *     to start
+   */
+  WorkerHost(Tools tools, LeaseToken lease, Starting starting) {
+    this.starting = starting;
     this.tools = tools;
     this.lease = lease;
     this.files = new ConversationFiles(tools.data(), lease.conversation());
@@ -70,17 +76,33 @@ final class WorkerHost {
     Session previous = restoreFiles(definition);
     files.ensure();
     files.dirty();
-    Worker started =
-        tools
-            .workers()
-            .start(
-                spec(definition), previous, run.turn() > 1 ? Transcripts.before(tools, run) : "");
+    String transcript = run.turn() > 1 ? Transcripts.before(tools, run) : "";
+    Worker started = start(spec(definition), previous, transcript);
     workerVersion = agent.version();
     worker = started;
     if (killed) {
       started.kill();
     }
     return started.restored().name().toLowerCase(Locale.ROOT);
+  }
+
+  /** Told around the start of a worker. */
+  @FunctionalInterface
+  interface Starting {
+    boolean tell(boolean begins);
+  }
+
+  private Worker start(WorkerSpec spec, @Nullable Session previous, String transcript)
+      throws WorkerFailure, InterruptedException {
+    if (!starting.tell(true)) {
+      starting.tell(false);
+      throw new InterruptedException("the run ended before its worker started");
+    }
+    try {
+      return tools.workers().start(spec, previous, transcript);
+    } finally {
+      starting.tell(false);
+    }
   }
 
   TurnEnd prompt(Turn turn, ActiveRun listener) throws InterruptedException {

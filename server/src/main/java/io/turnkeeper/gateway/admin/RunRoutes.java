@@ -1,6 +1,5 @@
 package io.turnkeeper.gateway.admin;
 
-import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.AgentId;
@@ -10,6 +9,7 @@ import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.conversation.StoredConversation;
 import io.turnkeeper.eventlog.Event;
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.orchestrator.Conversations;

@@ -1,8 +1,8 @@
 package io.turnkeeper.gateway.admin;
 
-import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.cluster.ReplicaInfo;
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.queue.QueueDepth;
