@@ -1,0 +1,66 @@
+package io.turnkeeper.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** Any program is an agent: the prompt on its input, the answer on its output. */
+@Tag("e2e")
+class CommandAgentTest {
+  @TempDir static Path scratch;
+  private static Turnkeeper replica;
+
+  @BeforeAll
+  static void start() {
+    replica = Turnkeeper.start(scratch.resolve("data"));
+  }
+
+  @AfterAll
+  static void stop() {
+    replica.close();
+  }
+
+  private static void shell(String name, String script) {
+    replica.addAgent(
+        Map.of("name", name, "kind", "command", "command", List.of("/bin/sh", "-c", script)));
+  }
+
+  @Test
+  void a_shell_script_answers_what_it_reads() {
+    shell("upper", "tr a-z A-Z");
+
+    assertThat(replica.ask(replica.newThread(), "upper", "hello there")).isEqualTo("HELLO THERE");
+  }
+
+  @Test
+  void what_a_script_writes_to_its_home_is_there_in_the_next_turn_on_another_machine() {
+    shell("counter", "cat >> \"$HOME/said\"; echo >> \"$HOME/said\"; wc -l < \"$HOME/said\"");
+    String thread = replica.newThread();
+    assertThat(replica.ask(thread, "counter", "one").strip()).isEqualTo("1");
+    replica.stop();
+    replica.wipeWorkingFiles();
+    replica.start();
+
+    assertThat(replica.ask(thread, "counter", "two").strip()).isEqualTo("2");
+  }
+
+  @Test
+  void a_script_that_fails_is_a_failed_run_with_its_last_words() {
+    shell("failing", "echo 'no such customer' >&2; exit 3");
+
+    JsonNode run =
+        replica.ended(
+            replica.run(replica.newThread(), "failing", "hi"), java.time.Duration.ofSeconds(30));
+
+    assertThat(run.get("status").asString()).isEqualTo("failed");
+    assertThat(run.get("error").toString()).contains("3").contains("no such customer");
+  }
+}

@@ -1,0 +1,129 @@
+package io.turnkeeper.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** How a replica starts, is watched, ends and comes back. */
+@Tag("e2e")
+class OperationsTest {
+  @TempDir Path scratch;
+
+  private record Ended(int status, String output) {}
+
+  /** Runs the jar to its end. */
+  private Ended up(String... arguments) throws IOException, InterruptedException {
+    Path output = scratch.resolve("second.log");
+    Process process =
+        new ProcessBuilder(Turnkeeper.command(arguments))
+            .redirectErrorStream(true)
+            .redirectOutput(output.toFile())
+            .start();
+    try {
+      assertThat(process.waitFor(60, TimeUnit.SECONDS)).as("ends by itself").isTrue();
+      return new Ended(process.exitValue(), Turnkeeper.read(output));
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  @Test
+  void a_replica_tells_its_health_and_its_numbers_without_a_key() {
+    try (Turnkeeper replica = Turnkeeper.start(scratch.resolve("data"))) {
+      for (String path :
+          List.of("/health/live", "/health/ready", "/ok", "/info", "/openapi.json")) {
+        replica.send(replica.request(path).setHeader("x-api-key", "").GET().build()).expect(200);
+      }
+      assertThat(replica.get("/health/orchestrator").expect(200).body().isObject()).isTrue();
+      assertThat(replica.get("/metrics").expect(200).text()).contains("# TYPE turnkeeper_");
+    }
+  }
+
+  @Test
+  void a_second_replica_on_one_data_directory_is_refused_in_one_line() throws Exception {
+    Path data = scratch.resolve("data");
+    try (Turnkeeper replica = Turnkeeper.start(data)) {
+      Ended second = up("up", "--port", "0", "--data", data.toString());
+
+      assertThat(second.status()).isNotZero();
+      assertThat(second.output().strip().lines()).hasSize(1);
+      assertThat(second.output()).contains(data.toString());
+      replica.get("/health/ready").expect(200);
+    }
+  }
+
+  @Test
+  void a_port_in_use_is_refused_in_one_line() throws Exception {
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      String port = Integer.toString(taken.getLocalPort());
+
+      Ended refused = up("up", "--port", port, "--data", scratch.resolve("data").toString());
+
+      assertThat(refused.status()).isNotZero();
+      assertThat(refused.output().lines().filter(it -> it.startsWith("turnkeeper")))
+          .singleElement()
+          .asString()
+          .contains(port);
+    }
+  }
+
+  @Test
+  void accepted_runs_end_after_the_replica_was_killed_and_no_agent_is_left() {
+    String mark = UUID.randomUUID().toString();
+    try (Turnkeeper replica = Turnkeeper.start(scratch.resolve("data"))) {
+      replica.addAgent(
+          Map.of(
+              "name",
+              "slow",
+              "kind",
+              "command",
+              "command",
+              List.of("/bin/sh", "-c", "cat; sleep 2; : " + mark),
+              "on_worker_loss",
+              "retry"));
+      List<String> runs = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        String thread = replica.newThread();
+        runs.add(replica.run(thread, "slow", "first"));
+        runs.add(replica.run(thread, "slow", "second"));
+      }
+      replica.isRunning(runs.getFirst());
+      replica.kill();
+      Awaitility.await("the agents of the dead replica are gone")
+          .atMost(Duration.ofSeconds(20))
+          .until(() -> Npm.processes(line -> line.contains(mark)).isEmpty());
+
+      replica.start();
+
+      for (String run : runs) {
+        assertThat(replica.ended(run, Duration.ofSeconds(90)).get("status").asString())
+            .isEqualTo("completed");
+      }
+      replica.stop();
+      assertThat(Npm.processes(line -> line.contains(mark))).isEmpty();
+    }
+  }
+
+  @Test
+  void a_replica_that_is_stopped_leaves_no_process() {
+    Path data = scratch.resolve("data");
+    Turnkeeper replica = Turnkeeper.start(data);
+
+    replica.stop();
+
+    assertThat(Npm.processes(line -> line.contains(data.toString()))).isEmpty();
+  }
+}
