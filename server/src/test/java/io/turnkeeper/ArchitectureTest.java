@@ -59,10 +59,11 @@ class ArchitectureTest {
           Map.entry("transcript", 3),
           Map.entry("worker", 3),
           Map.entry("orchestrator", 4),
-          Map.entry("gateway.langgraph", 5),
-          Map.entry("gateway.admin", 5),
-          Map.entry("server", 6),
-          Map.entry("cli", 7),
+          Map.entry("gateway", 5),
+          Map.entry("gateway.langgraph", 6),
+          Map.entry("gateway.admin", 6),
+          Map.entry("server", 7),
+          Map.entry("cli", 8),
           // A program of its own, which the others only know as a command line.
           Map.entry("demo", 0));
 
@@ -81,7 +82,8 @@ class ArchitectureTest {
                   "DatabaseUrl",
                   "ConnectionLoss",
                   "EmbeddedPostgres",
-                  "Migrations")),
+                  "Migrations",
+                  "PgSession")),
           Map.entry(
               "http", Set.of("HttpServer", "Exchange", "LongResponse", "SseStream", "PendingJson")),
           Map.entry("tenancy", Set.of("Tenancy")),
@@ -95,6 +97,8 @@ class ArchitectureTest {
           Map.entry("worker", Set.of("Workers")),
           Map.entry("orchestrator", Set.of("Orchestrator", "Conversations")),
           Map.entry("server", Set.of("Server")),
+          Map.entry("gateway", Set.of("Guard")),
+          Map.entry("gateway.langgraph", Set.of("LangGraphRoutes")),
           Map.entry("gateway.admin", Set.of("AdminRoutes", "HealthRoutes")),
           Map.entry("cli", Set.of("Main")),
           Map.entry("demo", Set.of("DemoAgent")));

@@ -2,17 +2,12 @@ package io.turnkeeper.cluster;
 
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.db.DatabaseUrl;
-import java.sql.Connection;
-import java.sql.DriverManager;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
+import io.turnkeeper.db.PgSession;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
-import org.postgresql.PGConnection;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -24,8 +19,8 @@ import org.slf4j.LoggerFactory;
 final class SessionConnection implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SessionConnection.class);
   private static final Duration RETRY = Duration.ofMillis(100);
-  private static final int NOTIFICATION_WAIT_MILLIS = 500;
-  private static final int CONNECT_SECONDS = 2;
+  private static final Duration WATCH = Duration.ofMillis(500);
+  private static final Duration CONNECT = Duration.ofSeconds(2);
 
   private final DatabaseUrl url;
   private final int replica;
@@ -34,7 +29,7 @@ final class SessionConnection implements AutoCloseable {
   private final CountDownLatch closed = new CountDownLatch(1);
   private volatile long lostSinceNanos;
   private volatile boolean held;
-  private volatile @Nullable Connection connection;
+  private volatile @Nullable PgSession connection;
 
   SessionConnection(DatabaseUrl url, int replica, Clock clock) {
     this.url = url;
@@ -70,12 +65,11 @@ final class SessionConnection implements AutoCloseable {
   private void run() {
     while (closed.getCount() > 0) {
       try {
-        Connection now = connection;
+        PgSession now = connection;
         if (now == null) {
           connect();
         } else {
-          // Reads from the socket, so that a connection that was cut shows at once.
-          now.unwrap(PGConnection.class).getNotifications(NOTIFICATION_WAIT_MILLIS);
+          now.watch(WATCH);
         }
       } catch (SQLException | RuntimeException broken) {
         if (closed.getCount() > 0) {
@@ -101,22 +95,11 @@ final class SessionConnection implements AutoCloseable {
   }
 
   private void connect() throws SQLException {
-    Properties as = new Properties();
-    url.user().ifPresent(user -> as.setProperty("user", user));
-    url.password().ifPresent(password -> as.setProperty("password", password));
-    as.setProperty("ApplicationName", "turnkeeper session " + replica);
-    as.setProperty("connectTimeout", Integer.toString(CONNECT_SECONDS));
-    as.setProperty("tcpKeepAlive", "true");
-    Connection fresh = DriverManager.getConnection(url.jdbcUrl(), as);
-    try (PreparedStatement lock = fresh.prepareStatement("SELECT pg_try_advisory_lock(?, ?)")) {
-      lock.setInt(1, Cluster.LOCK_CLASS);
-      lock.setInt(2, replica);
-      try (ResultSet row = lock.executeQuery()) {
-        if (!row.next() || !row.getBoolean(1)) {
-          // The old session's end has not reached the database yet.
-          fresh.close();
-          throw new SQLException("the lock is still held by the old session");
-        }
+    PgSession fresh = PgSession.connect(url, "turnkeeper session " + replica, CONNECT);
+    try {
+      if (!fresh.tryLock(Cluster.LOCK_CLASS, replica)) {
+        // The old session's end has not reached the database yet.
+        throw new SQLException("the lock is still held by the old session");
       }
     } catch (SQLException failed) {
       fresh.close();
@@ -127,7 +110,7 @@ final class SessionConnection implements AutoCloseable {
   }
 
   private void drop() {
-    Connection old = connection;
+    PgSession old = connection;
     connection = null;
     if (old != null) {
       try {

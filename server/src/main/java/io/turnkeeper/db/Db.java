@@ -78,6 +78,15 @@ public final class Db implements AutoCloseable {
     });
   }
 
+  /** Whether the database answers now; waits at most as long as for a connection. */
+  public boolean answers() {
+    try {
+      return inTx(tx -> tx.query("SELECT 1").mapTo(Integer.class).one()) == 1;
+    } catch (RuntimeException away) {
+      return false;
+    }
+  }
+
   /** Connections in use, and the most there may be. */
   public PoolUse poolUse() {
     var bean = pool.getHikariPoolMXBean();
