@@ -61,6 +61,7 @@ CREATE TABLE conversations (
   FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
 );
 CREATE INDEX conversations_updated ON conversations (organization_id, updated_at DESC, key DESC);
+CREATE INDEX conversations_ephemeral ON conversations (created_at) WHERE ephemeral;
 CREATE INDEX conversations_created ON conversations (organization_id, created_at DESC, key DESC);
 
 -- Replicas: one row per server process, the only thing that is renewed. The id is the advisory lock's key too.

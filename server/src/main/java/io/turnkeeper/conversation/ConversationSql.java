@@ -110,6 +110,17 @@ final class ConversationSql {
       SELECT key FROM conversations WHERE organization_id = :organization AND id = :id FOR UPDATE
       """;
 
+  /** Made for one stateless run each, and long enough after it that whoever streamed it is done. */
+  static final String FORGOTTEN =
+      """
+      SELECT c.organization_id, c.agent_id, c.key, c.id
+        FROM conversations c -- cross-tenant: time passes for all
+        JOIN mailboxes m ON m.conversation_key = c.key
+       WHERE c.ephemeral AND c.created_at < now() - :after_ms * interval '1 millisecond'
+         AND m.state = 'idle' AND m.changed_at < now() - :after_ms * interval '1 millisecond'
+       ORDER BY c.created_at LIMIT :max
+      """;
+
   static final String DELETE =
       """
       DELETE FROM conversations WHERE organization_id = :organization AND key = :key

@@ -8,6 +8,7 @@ import io.turnkeeper.conversation.StoredConversation.Activity;
 import io.turnkeeper.db.Tx;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -135,6 +136,20 @@ public final class ConversationStore {
             .bind("metadata", Json.write(metadata))
             .execute()
         == 1;
+  }
+
+  /** Conversations of stateless runs that ended so long ago, at most {@code max}. */
+  public List<Conversation> forgotten(Tx tx, Duration after, int max) {
+    return tx.query(ConversationSql.FORGOTTEN)
+        .bind("after_ms", after.toMillis())
+        .bind("max", max)
+        .map((row, context) ->
+            new Conversation(
+                new OrganizationId(row.getObject("organization_id", UUID.class)),
+                new AgentId(row.getObject("agent_id", UUID.class)),
+                row.getLong("key"),
+                row.getString("id")))
+        .list();
   }
 
   /**

@@ -421,7 +421,7 @@ final class ConversationSession {
 
   private @Nullable Run settle(
       ActiveRun now, Settlement settlement, Outcome outcome, boolean saved) {
-    boolean goOn = !wantsOut();
+    boolean goOn = !wantsOut() && !tools.crowded().get();
     ObjectNode data = outcome.terminal(now.fold());
     while (true) {
       try {
@@ -487,7 +487,7 @@ final class ConversationSession {
   }
 
   private boolean awaitNews() {
-    Duration patience = host.idleTimeout();
+    Duration patience = tools.crowded().get() ? Duration.ZERO : host.idleTimeout();
     lock.lock();
     try {
       long left = patience.toNanos();

@@ -105,7 +105,7 @@ public final class Conversations {
             agent.id(),
             id == null ? UUID.randomUUID().toString() : id,
             Json.object().put("graph_id", agent.name()).put("assistant_id", agent.id().toString()),
-            id == null,
+            id == null && !turn.options().path("on_completion").asString("").equals("keep"),
             id == null || turn.createConversation());
     Mailroom.Letter letter =
         new Mailroom.Letter(wanted, conversation -> newRun(turn, agent, conversation));
@@ -317,16 +317,27 @@ public final class Conversations {
             agent == null ? new io.turnkeeper.base.AgentId(new UUID(0, 0)) : agent,
             conversation.key(),
             conversation.id());
+    remove(bound);
+  }
+
+  /** Removes conversations of stateless runs that ended a while ago; how many. */
+  int forget(Duration after, int max) {
+    List<Conversation> over = tools.db().inTx(tx -> store.forgotten(tx, after, max));
+    over.forEach(this::remove);
+    return over.size();
+  }
+
+  private void remove(Conversation conversation) {
     signals.letGo(conversation.key());
     tools
         .db()
         .useTx(tx -> {
-          tools.events().delete(tx, bound);
-          tools.snapshots().delete(tx, bound);
-          tools.queue().delete(tx, bound);
+          tools.events().delete(tx, conversation);
+          tools.snapshots().delete(tx, conversation);
+          tools.queue().delete(tx, conversation);
           store.delete(tx, conversation.organization(), conversation.key());
         });
-    new ConversationFiles(tools.data(), bound).wipe();
+    new ConversationFiles(tools.data(), conversation).wipe();
     signals.changed(conversation.key());
   }
 

@@ -49,9 +49,14 @@ final class Dispatcher {
     }
     int slots = Math.min(admission.free(), CLAIM_MAX);
     if (slots == 0) {
-      evictIdle();
+      boolean waiting = tools.db().inTx(tx -> tools.queue().hasReady(tx));
+      tools.crowded().set(waiting);
+      if (waiting) {
+        evictIdle();
+      }
       return false;
     }
+    tools.crowded().set(false);
     List<Claimed> claimed = tools.db().inTx(tx -> tools.queue().claim(tx, replica, slots));
     admission.take(claimed.size());
     claimed.forEach(this::start);

@@ -14,7 +14,7 @@ public interface Meters {
    */
   void restored(String mode);
 
-  void event();
+  void events(int written);
 
   /**
    * @param addedBytes stored anew

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -28,6 +29,14 @@ public final class Orchestrator implements AutoCloseable {
 
   /** For agents to go, once their runs are to end: twice the graces of their workers. */
   private static final Duration STOP_DEADLINE = Duration.ofSeconds(20);
+
+  /** How long the conversation of a stateless run can still be read and resumed after its end. */
+  private static final Duration STATELESS_KEPT = Duration.ofMinutes(5);
+
+  /** How often those are looked for, in seconds of housekeeping, and how many go at a time. */
+  private static final int FORGET_EVERY = 30;
+
+  private static final int FORGET_MAX = 200;
 
   private static final int NO_REPLICA = -1;
 
@@ -73,7 +82,8 @@ public final class Orchestrator implements AutoCloseable {
   public Orchestrator(Capabilities on, Limits limits, Meters meters, Clock clock) {
     this.limits = limits;
     this.writer =
-        new TurnWriter(on.db(), on.queue(), on.events(), on.snapshots(), on.events()::wake);
+        new TurnWriter(
+            on.db(), on.queue(), on.events(), on.snapshots(), on.events()::wake, meters::events);
     this.tools =
         new Tools(
             on.db(),
@@ -84,6 +94,7 @@ public final class Orchestrator implements AutoCloseable {
             on.agents(),
             writer,
             meters,
+            new AtomicBoolean(),
             limits.data(),
             clock);
     this.admission = new Admission(limits.maxLeases());
@@ -212,6 +223,9 @@ public final class Orchestrator implements AutoCloseable {
     }
     if (tended++ % TEND_EVERY == TEND_EVERY - 1) {
       tools.db().useTx(tx -> tools.events().tend(tx, tools.clock().now()));
+    }
+    if (tended % FORGET_EVERY == 0) {
+      conversations.forget(STATELESS_KEPT, FORGET_MAX);
     }
     Housekeeping.Moved moved = housekeeping.tick(id.getAsInt());
     moved.commands().forEach(dispatcher::carryOut);

@@ -8,10 +8,14 @@ import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.worker.Workers;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * What a session works with.
  *
+ * @param crowded set while every slot is taken and other conversations wait: a conversation then
+ *     gives its slot back after each run, so that a tenant's long backlog delays another tenant by
+ *     one run at most
  * @param data where conversations have their places on this disk
  */
 record Tools(
@@ -23,5 +27,6 @@ record Tools(
     Agents agents,
     TurnWriter writer,
     Meters meters,
+    AtomicBoolean crowded,
     Path data,
     Clock clock) {}

@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
 
 /**
@@ -35,16 +36,25 @@ final class TurnWriter implements AutoCloseable {
   private final EventLog events;
   private final Snapshots snapshots;
   private final Consumer<Long> changed;
+  private final IntConsumer counted;
   private final GroupCommit<Write, Written> commits;
 
   /**
    * @param changed told a conversation's key after each commit that touched it
+   * @param counted told how many events were written
    */
-  TurnWriter(Db db, RunQueue queue, EventLog events, Snapshots snapshots, Consumer<Long> changed) {
+  TurnWriter(
+      Db db,
+      RunQueue queue,
+      EventLog events,
+      Snapshots snapshots,
+      Consumer<Long> changed,
+      IntConsumer counted) {
     this.queue = queue;
     this.events = events;
     this.snapshots = snapshots;
     this.changed = changed;
+    this.counted = counted;
     this.commits = new GroupCommit<>(db, "turn-writer", BATCH_MAX, this::write);
   }
 
@@ -132,7 +142,7 @@ final class TurnWriter implements AutoCloseable {
         case Write.Facts facts -> {}
       }
     }
-    events.append(tx, replica, appends);
+    counted.accept(events.append(tx, replica, appends));
   }
 
   /** The status first: only the run that this ends gets the terminal event. */
@@ -155,7 +165,7 @@ final class TurnWriter implements AutoCloseable {
         }
       }
     }
-    events.append(tx, replica, terminal);
+    counted.accept(events.append(tx, replica, terminal));
     if (!restorable.isEmpty()) {
       snapshots.complete(tx, restorable);
     }

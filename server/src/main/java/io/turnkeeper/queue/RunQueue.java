@@ -141,6 +141,11 @@ public final class RunQueue {
     upkeep.noticeVirtualTime(tx);
   }
 
+  /** Whether some conversation is ready to be claimed. */
+  public boolean hasReady(Tx tx) {
+    return upkeep.hasReady(tx);
+  }
+
   /**
    * Pauses the conversation: a run under way ends, none starts. False when it has never had a run.
    */

@@ -145,6 +145,10 @@ final class Upkeep {
     return taken.stream().map(Numbered::command).toList();
   }
 
+  boolean hasReady(Tx tx) {
+    return tx.query(UpkeepSql.SMALLEST_TAG).mapTo(Long.class).findOne().isPresent();
+  }
+
   void noticeVirtualTime(Tx tx) {
     tx.query(UpkeepSql.SMALLEST_TAG)
         .mapTo(Long.class)

@@ -248,8 +248,8 @@ public final class Server implements AutoCloseable {
       }
 
       @Override
-      public void event() {
-        metrics.eventsAppended(1);
+      public void events(int written) {
+        metrics.eventsAppended(written);
       }
 
       @Override
