@@ -3,7 +3,9 @@ package io.turnkeeper.cli;
 import io.turnkeeper.base.Json;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -34,6 +36,8 @@ final class ChatTurn {
   private final Function<String, Optional<String>> ask;
   private final AtomicReference<@Nullable String> runPath = new AtomicReference<>();
   private final AtomicBoolean cancelled = new AtomicBoolean();
+
+  private final Set<String> asked = new HashSet<>();
 
   private String lastEventId = FROM_START;
 
@@ -94,7 +98,8 @@ final class ChatTurn {
         .addObject()
         .put("role", "user")
         .put("content", message);
-    body.putArray("stream_mode").add("custom");
+    // Custom carries what the agent sends, updates what it asks.
+    body.putArray("stream_mode").add("custom").add("updates");
     body.put("stream_resumable", true);
     body.put("on_disconnect", "continue");
     body.put("multitask_strategy", "enqueue");
@@ -137,20 +142,23 @@ final class ChatTurn {
       return;
     }
     printer.event(event.name(), data);
-    Permission.of(data).ifPresent(this::decide);
+    for (Permission permission : Permission.in(data)) {
+      if (asked.add(permission.id())) {
+        decide(permission);
+      }
+    }
   }
 
   private void decide(Permission permission) {
     Optional<String> option = permission.put(printer, ask);
-    ObjectNode body = Json.object();
-    if (option.isPresent()) {
-      body.put("option_id", option.get());
-    } else {
-      printer.remark("permission " + permission.id() + " is left to others, or to its expiry");
+    if (option.isEmpty()) {
+      printer.remark("left to others, or to its expiry: permission " + permission.id());
       return;
     }
     try {
-      api.post(runPath.get() + "/permissions/" + Api.segment(permission.id()), body);
+      api.post(
+          runPath.get() + "/permissions/" + Api.segment(permission.id()),
+          Json.object().put("option_id", option.get()));
     } catch (Failure refused) {
       // Somebody else was quicker, or it expired: the stream says what came of it.
       printer.remark(String.valueOf(refused.getMessage()));

@@ -16,24 +16,30 @@ record Permission(String id, String title, List<Choice> choices) {
 
   record Choice(String id, String name) {}
 
-  /** Empty when the event is no such question. */
-  static Optional<Permission> of(JsonNode data) {
-    if (!data.path("kind").asString("").equals("permission.requested")) {
-      return Optional.empty();
+  /** The questions that an event shows to be open; mostly none. */
+  static List<Permission> in(JsonNode data) {
+    List<Permission> open = new ArrayList<>();
+    for (JsonNode interrupt : data.path("__interrupt__")) {
+      JsonNode value = interrupt.path("value");
+      if (value.path("type").asString("").equals("permission")) {
+        open.add(of(value));
+      }
     }
-    JsonNode request = data.has("data") ? data.path("data") : data;
+    return open;
+  }
+
+  private static Permission of(JsonNode value) {
     List<Choice> choices = new ArrayList<>();
-    for (JsonNode option : request.path("options")) {
+    for (JsonNode option : value.path("options")) {
       choices.add(
           new Choice(
               option.path("optionId").asString(""),
               Screen.brief(option.path("name"), TITLE_CHARS_MAX)));
     }
-    return Optional.of(
-        new Permission(
-            request.path("id").asString(""),
-            Screen.brief(request.path("tool_call").path("title"), TITLE_CHARS_MAX),
-            choices));
+    return new Permission(
+        value.path("permission_id").asString(""),
+        Screen.brief(value.path("tool_call").path("title"), TITLE_CHARS_MAX),
+        choices);
   }
 
   /**

@@ -55,13 +55,15 @@ final class UpCommand implements Callable<Integer> {
   }
 
   /**
-   * The first signal stops gracefully, the second at once: what it leaves ends with this process.
+   * The first signal stops gracefully, the second at once: the warden ends the workers when this
+   * process is gone, and what runs below it, such as an embedded database, is told to end.
    */
   private static void onSignal(Screen screen, Settings settings, CountDownLatch stop) {
     Runnable handler =
         () -> {
           if (stop.getCount() == 0) {
             screen.notice("stopped at once");
+            ProcessHandle.current().children().forEach(ProcessHandle::destroy);
             Runtime.getRuntime().halt(ExitCode.INTERRUPTED.status());
           }
           screen.notice(

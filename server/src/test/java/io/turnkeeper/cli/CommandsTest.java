@@ -8,13 +8,17 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -278,6 +282,39 @@ class CommandsTest {
 
     assertThat(run("chat", "a", "--thread", "t1", "hi")).isEqualTo(5);
     assertThat(text(err)).contains("exit status 7");
+  }
+
+  @Test
+  void a_permission_is_asked_once_and_answered_with_the_choice() {
+    String asks =
+        """
+        event: updates
+        id: 1.2
+        data: {"__interrupt__":[{"id":"p1","value":{"type":"permission","permission_id":"p1",\
+        "tool_call":{"title":"rm -rf"},"options":[{"optionId":"yes","name":"Allow"},\
+        {"optionId":"no","name":"Reject"}]}}]}
+
+        """;
+    server
+        .on("POST /threads/t1/runs/stream", Answer.events(RUN + "/stream", asks + asks, false))
+        .on("POST " + RUN + "/permissions/p1", Answer.json(200, "{}"))
+        .on("GET " + RUN, Answer.json(200, "{\"status\":\"success\"}"));
+    Deque<String> typed = new ArrayDeque<>(List.of("maybe", "3", "2"));
+
+    try (Api api = new Api(URI.create(server.url()), "tk_secret")) {
+      AnswerPrinter printer = new AnswerPrinter(shell().screen(), false);
+      ExitCode end =
+          new ChatTurn(api, printer, question -> Optional.of(typed.removeFirst()))
+              .run("a", "t1", "hi");
+      assertThat(end).isEqualTo(ExitCode.OK);
+    }
+
+    assertThat(text(err)).contains("rm -rf").contains("1  Allow").contains("2  Reject");
+    assertThat(
+            server.asked().stream()
+                .filter(asked -> asked.line().contains("/permissions/"))
+                .map(FakeServer.Asked::body))
+        .containsExactly("{\"option_id\":\"no\"}");
   }
 
   @Test
