@@ -26,10 +26,13 @@ final class ConversationFiles {
   private final Path directory;
 
   ConversationFiles(Path data, Conversation conversation) {
-    this.directory =
-        data.resolve("conversations")
-            .resolve(conversation.organization().toString())
-            .resolve(Long.toString(conversation.key()));
+    this.directory = directory(data, conversation);
+  }
+
+  static Path directory(Path data, Conversation conversation) {
+    return data.resolve("conversations")
+        .resolve(conversation.organization().toString())
+        .resolve(Long.toString(conversation.key()));
   }
 
   Path state() {

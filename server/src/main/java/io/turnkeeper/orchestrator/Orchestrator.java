@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
+import io.turnkeeper.base.Conversation;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.db.Tx;
@@ -106,6 +107,11 @@ public final class Orchestrator implements AutoCloseable {
     this.clocks = new Ticker("clocks", CLOCKS, clock, this::look);
     this.dispatcher = new Dispatcher(tools, admission, dispatching::nudge);
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Local());
+  }
+
+  /** A conversation's place on this replica's disk, under its data directory. */
+  public static Path directory(Path data, Conversation conversation) {
+    return ConversationFiles.directory(data, conversation);
   }
 
   /** What clients are served from. */

@@ -53,6 +53,10 @@ import org.slf4j.LoggerFactory;
  */
 public final class Server implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Server.class);
+
+  /** Files in one snapshot: far above an agent's own, below a checkout with all its packages. */
+  private static final int SNAPSHOT_FILES_MAX = 50_000;
+
   private static final Duration CONNECTION_WAIT = Duration.ofSeconds(10);
   private static final Duration STREAM_HEARTBEAT = Duration.ofSeconds(5);
   private static final Duration HTTP_IDLE = Duration.ofSeconds(20);
@@ -117,7 +121,7 @@ public final class Server implements AutoCloseable {
     Agents agents = new Agents(db);
     RunQueue queue = new RunQueue();
     EventLog events = new EventLog(settings.events().retention());
-    Snapshots snapshots = new Snapshots();
+    Snapshots snapshots = snapshots(db);
     Workers workers =
         owned(
             Workers.open(
@@ -233,6 +237,15 @@ public final class Server implements AutoCloseable {
 
   private static QueueDepth depth(Db db, RunQueue queue) {
     return db.inTx(queue::depth);
+  }
+
+  private Snapshots snapshots(Db db) {
+    Settings.Snapshots set = settings.snapshots();
+    return switch (set.store()) {
+      case DATABASE ->
+          new Snapshots(db, new Snapshots.Limits(set.max(), SNAPSHOT_FILES_MAX, set.keep()));
+      case FILE -> Snapshots.inPlace(db, of -> Orchestrator.directory(settings.data(), of));
+    };
   }
 
   private static Meters meters(Metrics metrics) {

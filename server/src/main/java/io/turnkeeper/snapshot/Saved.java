@@ -1,11 +1,21 @@
 package io.turnkeeper.snapshot;
 
+/** What came of saving an agent's files. */
 public sealed interface Saved {
+  /**
+   * They are stored.
+   *
+   * @param bytes of all files, before compression
+   * @param addedBytes what this snapshot added: its new chunks and its manifest, compressed
+   */
   record Stored(int files, long bytes, long addedBytes) implements Saved {}
 
+  /** They are larger than a snapshot may be; nothing was stored. */
   record TooLarge(long bytes, long max) implements Saved {}
 
+  /** The lease is no longer good; nothing can be restored from what this wrote. */
   record Stale() implements Saved {}
 
+  /** Not stored, for a reason that people can read. The previous snapshot stands. */
   record Refused(String why) implements Saved {}
 }

@@ -1,0 +1,217 @@
+package io.turnkeeper.snapshot;
+
+import io.turnkeeper.snapshot.Manifest.Chunk;
+import io.turnkeeper.snapshot.Manifest.Entry;
+import io.turnkeeper.snapshot.Manifest.Extent;
+import io.turnkeeper.snapshot.Seen.FileSeen;
+import io.turnkeeper.snapshot.Tree.Stat;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes the files of a manifest under an emptied root. Every file and directory is made anew and
+ * links come last, so that nothing is ever written through a link; names that would leave the root
+ * are refused before anything is touched.
+ */
+final class Restoration {
+  private static final Set<PosixFilePermission> OPEN = PosixFilePermissions.fromString("rwx------");
+
+  /** Chunks fetched at once and held: at most this many times a chunk's largest size. */
+  private static final int WINDOW = 256;
+
+  interface Source {
+    Map<Hash, byte[]> stored(Collection<Hash> names);
+  }
+
+  private final Path root;
+  private final Manifest manifest;
+  private final Source source;
+  private final Map<String, FileSeen> seen = new HashMap<>();
+  private final long startedMillis = System.currentTimeMillis();
+  private final LinkedHashMap<Integer, byte[]> held = new LinkedHashMap<>();
+
+  Restoration(Path root, Manifest manifest, Source source) {
+    this.root = root;
+    this.manifest = manifest;
+    this.source = source;
+  }
+
+  /**
+   * @throws CorruptSnapshot when the manifest or a chunk cannot be trusted
+   */
+  Seen run() throws IOException {
+    for (Entry entry : manifest.entries()) {
+      check(entry);
+    }
+    Files.createDirectories(root);
+    empty(root);
+    List<Manifest.Regular> files = new ArrayList<>();
+    for (Entry entry : manifest.entries()) {
+      switch (entry) {
+        case Manifest.Directory directory -> Files.createDirectory(at(directory));
+        case Manifest.Regular file -> files.add(file);
+        case Manifest.Link link -> {}
+      }
+    }
+    // In the order of the chunks, so that each is fetched about once.
+    files.sort(java.util.Comparator.comparingInt(Restoration::first));
+    for (Manifest.Regular file : files) {
+      write(file);
+    }
+    for (Entry entry : manifest.entries()) {
+      if (entry instanceof Manifest.Link link) {
+        Files.createSymbolicLink(at(link), Path.of(link.target()));
+      }
+    }
+    for (Entry entry : manifest.entries().reversed()) {
+      if (entry instanceof Manifest.Directory directory) {
+        permit(at(directory), directory.mode());
+      }
+    }
+    return new Seen(manifest, Map.copyOf(seen));
+  }
+
+  private static void check(Entry entry) {
+    if (!Paths.inside(entry.path())) {
+      throw new CorruptSnapshot("a name that leads out of the root");
+    }
+    if (entry instanceof Manifest.Link link && !Paths.inside(link.path(), link.target())) {
+      throw new CorruptSnapshot("a link that leads out of the root");
+    }
+  }
+
+  private Path at(Entry entry) {
+    return root.resolve(entry.path());
+  }
+
+  private static int first(Manifest.Regular file) {
+    return file.extents().isEmpty() ? -1 : file.extents().getFirst().chunk();
+  }
+
+  private void write(Manifest.Regular file) throws IOException {
+    Path at = at(file);
+    MessageDigest digest = Hash.digest();
+    try (OutputStream out =
+        Files.newOutputStream(
+            at,
+            StandardOpenOption.CREATE_NEW,
+            StandardOpenOption.WRITE,
+            LinkOption.NOFOLLOW_LINKS)) {
+      for (Extent extent : file.extents()) {
+        byte[] chunk = chunk(extent.chunk());
+        out.write(chunk, extent.offset(), extent.length());
+        digest.update(chunk, extent.offset(), extent.length());
+      }
+    }
+    Files.setLastModifiedTime(at, FileTime.fromMillis(file.modified()));
+    permit(at, file.mode());
+    Hash content = file.size() <= Cutter.SMALL ? Hash.of(digest) : null;
+    seen.put(file.path(), new FileSeen(Stat.of(at), content, startedMillis));
+  }
+
+  private byte[] chunk(int index) {
+    byte[] data = held.get(index);
+    return data == null ? fetch(index) : data;
+  }
+
+  /** Fetches the chunk and those after it: files mostly lie in that order. */
+  private byte[] fetch(int index) {
+    held.clear();
+    int end = Math.min(manifest.chunks().size(), index + WINDOW);
+    List<Chunk> wanted = manifest.chunks().subList(index, end);
+    Map<Hash, byte[]> stored =
+        source.stored(new LinkedHashSet<>(wanted.stream().map(Chunk::hash).toList()));
+    for (int i = index; i < end; i++) {
+      Chunk chunk = manifest.chunks().get(i);
+      byte[] packed = stored.get(chunk.hash());
+      if (packed == null) {
+        throw new CorruptSnapshot("a chunk that is gone");
+      }
+      held.put(i, Chunks.unpack(packed, chunk));
+    }
+    byte[] data = held.get(index);
+    if (data == null) {
+      throw new IllegalStateException("fetched, and not there");
+    }
+    return data;
+  }
+
+  private static void permit(Path path, int mode) throws IOException {
+    Files.setPosixFilePermissions(path, permissions(mode));
+  }
+
+  private static Set<PosixFilePermission> permissions(int mode) {
+    StringBuilder text = new StringBuilder("rwxrwxrwx");
+    for (int i = 0; i < 9; i++) {
+      if ((mode >> (8 - i) & 1) == 0) {
+        text.setCharAt(i, '-');
+      }
+    }
+    return PosixFilePermissions.fromString(text.toString());
+  }
+
+  /** Removes everything in the directory, also what the agent made read-only; follows no link. */
+  static void empty(Path root) throws IOException {
+    Files.walkFileTree(
+        root,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult preVisitDirectory(Path directory, BasicFileAttributes attributes)
+              throws IOException {
+            Files.setPosixFilePermissions(directory, OPEN);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.deleteIfExists(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFileFailed(Path file, IOException failed) throws IOException {
+            // A directory that could not be opened before its permissions were set.
+            if (Files.isDirectory(file, LinkOption.NOFOLLOW_LINKS)) {
+              Files.setPosixFilePermissions(file, OPEN);
+              empty(file);
+              Files.deleteIfExists(file);
+              return FileVisitResult.CONTINUE;
+            }
+            throw failed;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException failed)
+              throws IOException {
+            if (failed != null) {
+              throw failed;
+            }
+            if (!directory.equals(root)) {
+              Files.deleteIfExists(directory);
+            }
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+}

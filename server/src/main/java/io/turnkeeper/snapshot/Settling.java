@@ -1,0 +1,110 @@
+package io.turnkeeper.snapshot;
+
+import io.turnkeeper.snapshot.Manifest.Extent;
+import io.turnkeeper.snapshot.Tree.Stat;
+import java.io.IOException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Patience with files that change while they are read, within one bound for a whole save. Agents
+ * flush late; but one that never stops writing does not hold up the conversation: then the last
+ * reading stands.
+ */
+final class Settling {
+  static final Duration STEP = Duration.ofMillis(50);
+  static final int STEPS_MAX = 6;
+
+  private final long startedMillis;
+  private Map<Path, Path> copies = Map.of();
+  private int steps = STEPS_MAX;
+
+  Settling(long startedMillis) {
+    this.startedMillis = startedMillis;
+  }
+
+  /** From now on these files are read from their copies. */
+  void readFrom(Map<Path, Path> those) {
+    copies = those;
+  }
+
+  record Read(Stat stat, byte[] data) {
+    Read as(Stat other) {
+      return new Read(other, data);
+    }
+  }
+
+  record Cut(Stat stat, List<Extent> extents, @Nullable Hash content) {
+    Cut as(Stat other) {
+      return new Cut(other, extents, content);
+    }
+  }
+
+  interface Reader extends Once<byte[]> {}
+
+  interface Cutting extends Once<Cut> {}
+
+  /** The wall clock when the save began. */
+  long startedMillis() {
+    return startedMillis;
+  }
+
+  /** Where the file is to be read: a copy, when one was made. */
+  Path source(Path file) {
+    return copies.getOrDefault(file, file);
+  }
+
+  /** The file's content; null when it is gone. */
+  @Nullable Read read(Path file, Stat walked, Reader reader)
+      throws IOException, InterruptedException {
+    return once(file, walked, (stat, source) -> new Read(stat, reader.read(stat, source)), Read::as);
+  }
+
+  /** As {@link #read}, for what is cut as it is read. */
+  @Nullable Cut cut(Path file, Stat walked, Cutting cutting)
+      throws IOException, InterruptedException {
+    return once(file, walked, cutting, Cut::as);
+  }
+
+  interface Once<T> {
+    T read(Stat stat, Path source) throws IOException;
+  }
+
+  /** A copy does not change; it counts as the file that was walked over. */
+  private <T> @Nullable T once(
+      Path file, Stat walked, Once<T> once, BiFunction<T, Stat, T> as)
+      throws IOException, InterruptedException {
+    Path source = source(file);
+    if (!source.equals(file)) {
+      return as.apply(once.read(Stat.of(source), source), walked);
+    }
+    try {
+      Stat stat = Stat.of(file);
+      while (true) {
+        T read = once.read(stat, file);
+        Stat after = Stat.of(file);
+        if (stat.equals(after) || !again()) {
+          return read;
+        }
+        stat = after;
+      }
+    } catch (NoSuchFileException gone) {
+      return null;
+    }
+  }
+
+  /** Waits a step, if any are left. */
+  boolean again() throws InterruptedException {
+    if (steps == 0) {
+      return false;
+    }
+    steps--;
+    Thread.sleep(STEP);
+    return true;
+  }
+}
