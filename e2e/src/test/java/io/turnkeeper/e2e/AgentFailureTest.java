@@ -72,7 +72,7 @@ class AgentFailureTest {
     JsonNode run = failureOf("mute", List.of("sleep", "1000"), Map.of("start_timeout_ms", 2_000));
 
     assertThat(run.get("status").asString()).isEqualTo("failed");
-    assertThat(run.at("/error/message").asString()).contains("2 s");
+    assertThat(run.at("/error/message").asString()).contains("2000 ms");
   }
 
   @Test

@@ -23,6 +23,8 @@ import tools.jackson.databind.JsonNode;
 @Tag("e2e")
 class BadInputTest {
   private static final String RUNS = "/threads/{thread}/runs";
+  private static final String INPUT =
+      "\"input\":{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
 
   /**
    * @param field what the problem names; empty when there is none to name
@@ -51,7 +53,7 @@ class BadInputTest {
   }
 
   private static Bad run(String what, String more, int status, String field) {
-    String body = "{\"assistant_id\":\"cat\",\"input\":{\"messages\":[]}%s}".formatted(more);
+    String body = "{\"assistant_id\":\"cat\",%s%s}".formatted(INPUT, more);
     return new Bad(what, RUNS, body, status, field);
   }
 
@@ -63,17 +65,23 @@ class BadInputTest {
         new Bad("too deep", RUNS, "[".repeat(5_000) + "]".repeat(5_000), 400, ""),
         new Bad("too large", RUNS, "\"" + "x".repeat(40_000_000) + "\"", 413, ""),
         run("a NUL in a string", ",\"metadata\":{\"a\":\"b\\u0000c\"}", 422, "metadata"),
+        new Bad("no input", RUNS, "{\"assistant_id\":\"cat\"}", 422, "input"),
         run("an unknown strategy", ",\"multitask_strategy\":\"maybe\"", 422, "multitask_strategy"),
         run("an unknown stream mode", ",\"stream_mode\":[\"nonsense\"]", 422, "stream_mode"),
         run("rollback", ",\"multitask_strategy\":\"rollback\"", 501, "multitask_strategy"),
         run("a webhook to a private address", ",\"webhook\":\"http://10.0.0.1/x\"", 422, "webhook"),
         run("metadata that is no object", ",\"metadata\":7", 422, "metadata"),
-        new Bad("no agent", RUNS, "{\"input\":{}}", 422, "assistant_id"),
-        new Bad("an agent that is not there", RUNS, "{\"assistant_id\":\"none\"}", 404, ""),
+        new Bad("no agent", RUNS, "{" + INPUT + "}", 422, "assistant_id"),
+        new Bad(
+            "an agent that is not there",
+            RUNS,
+            "{\"assistant_id\":\"none\"," + INPUT + "}",
+            404,
+            ""),
         new Bad(
             "a thread that is not there",
             "/threads/00000000-0000-4000-8000-000000000000/runs",
-            "{\"assistant_id\":\"cat\",\"input\":{\"messages\":[]}}",
+            "{\"assistant_id\":\"cat\"," + INPUT + "}",
             404,
             ""),
         new Bad(

@@ -3,6 +3,7 @@ package io.turnkeeper.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -12,7 +13,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
-/** Any program is an agent: the prompt on its input, the answer on its output. */
+/**
+ * Any program is an agent: the message as a line of JSON on its input, the answer on its output.
+ */
 @Tag("e2e")
 class CommandAgentTest {
   @TempDir static Path scratch;
@@ -35,14 +38,15 @@ class CommandAgentTest {
 
   @Test
   void a_shell_script_answers_what_it_reads() {
-    shell("upper", "tr a-z A-Z");
+    shell("upper", "sed 's/.*\"text\":\"\\([^\"]*\\)\".*/\\1/' | tr a-z A-Z");
 
-    assertThat(replica.ask(replica.newThread(), "upper", "hello there")).isEqualTo("HELLO THERE");
+    assertThat(replica.ask(replica.newThread(), "upper", "hello there").strip())
+        .isEqualTo("HELLO THERE");
   }
 
   @Test
   void what_a_script_writes_to_its_home_is_there_in_the_next_turn_on_another_machine() {
-    shell("counter", "cat >> \"$HOME/said\"; echo >> \"$HOME/said\"; wc -l < \"$HOME/said\"");
+    shell("counter", "cat >> \"$HOME/said\"; wc -l < \"$HOME/said\"");
     String thread = replica.newThread();
     assertThat(replica.ask(thread, "counter", "one").strip()).isEqualTo("1");
     replica.stop();
@@ -57,8 +61,7 @@ class CommandAgentTest {
     shell("failing", "echo 'no such customer' >&2; exit 3");
 
     JsonNode run =
-        replica.ended(
-            replica.run(replica.newThread(), "failing", "hi"), java.time.Duration.ofSeconds(30));
+        replica.ended(replica.run(replica.newThread(), "failing", "hi"), Duration.ofSeconds(30));
 
     assertThat(run.get("status").asString()).isEqualTo("failed");
     assertThat(run.get("error").toString()).contains("3").contains("no such customer");

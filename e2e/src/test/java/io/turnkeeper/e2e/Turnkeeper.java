@@ -31,7 +31,7 @@ import tools.jackson.databind.json.JsonMapper;
  */
 final class Turnkeeper implements AutoCloseable {
   static final JsonMapper JSON = JsonMapper.builder().build();
-  private static final Duration READY_WITHIN = Duration.ofSeconds(60);
+  private static final Duration READY_WITHIN = Duration.ofSeconds(120);
   private static final Duration STOP_WITHIN = Duration.ofSeconds(40);
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(60);
   private static final Pattern READY = Pattern.compile("ready at (http://\\S+)");
@@ -42,7 +42,8 @@ final class Turnkeeper implements AutoCloseable {
       Set.of("credentials", "format", "lock", "postgres", "postgres-binaries");
 
   private final Path data;
-  private final HttpClient http = HttpClient.newHttpClient();
+  private final HttpClient http =
+      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
   private int starts;
   private Process process;
   private String url;
