@@ -217,7 +217,8 @@ final class Cutter {
 
   /** One that is large, or larger than it was. */
   private void grown(Regular file) throws IOException, InterruptedException {
-    Settling.Cut cut = settling.cut(
+    Settling.Cut cut =
+        settling.cut(
             root.resolve(file.path()), file.stat(), (stat, source) -> stream(file, stat, source));
     if (cut != null) {
       done(file, cut.stat(), cut.extents(), cut.content());
@@ -227,8 +228,7 @@ final class Cutter {
   private Settling.Cut stream(Regular file, Stat stat, Path source) throws IOException {
     List<Extent> extents = new ArrayList<>();
     Manifest.Regular was = old.get(file.path());
-    try (InputStream in =
-        Files.newInputStream(source, LinkOption.NOFOLLOW_LINKS)) {
+    try (InputStream in = Files.newInputStream(source, LinkOption.NOFOLLOW_LINKS)) {
       Bounded bounded = new Bounded(in, stat.size());
       byte[] leftOver = was == null ? new byte[0] : prefix(file.path(), was, bounded, extents);
       ChunkStream own = new ChunkStream(table);

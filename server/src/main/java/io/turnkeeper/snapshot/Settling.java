@@ -62,7 +62,8 @@ final class Settling {
   /** The file's content; null when it is gone. */
   @Nullable Read read(Path file, Stat walked, Reader reader)
       throws IOException, InterruptedException {
-    return once(file, walked, (stat, source) -> new Read(stat, reader.read(stat, source)), Read::as);
+    return once(
+        file, walked, (stat, source) -> new Read(stat, reader.read(stat, source)), Read::as);
   }
 
   /** As {@link #read}, for what is cut as it is read. */
@@ -76,8 +77,7 @@ final class Settling {
   }
 
   /** A copy does not change; it counts as the file that was walked over. */
-  private <T> @Nullable T once(
-      Path file, Stat walked, Once<T> once, BiFunction<T, Stat, T> as)
+  private <T> @Nullable T once(Path file, Stat walked, Once<T> once, BiFunction<T, Stat, T> as)
       throws IOException, InterruptedException {
     Path source = source(file);
     if (!source.equals(file)) {

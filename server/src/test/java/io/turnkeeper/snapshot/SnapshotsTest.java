@@ -104,8 +104,7 @@ class SnapshotsTest {
   void a_stale_epoch_stores_nothing() {
     World.write(home("a"), random(2, 300_000));
     world.takenOver(lease, world.replica());
-    assertThat(World.saved(snapshots, lease, world.turn(lease), root))
-        .isEqualTo(new Saved.Stale());
+    assertThat(World.saved(snapshots, lease, world.turn(lease), root)).isEqualTo(new Saved.Stale());
     assertNothingStored();
   }
 
@@ -113,8 +112,7 @@ class SnapshotsTest {
   void a_dead_replica_stores_nothing_and_a_draining_one_does() {
     World.write(home("a"), random(3, 300_000));
     state("dead");
-    assertThat(World.saved(snapshots, lease, world.turn(lease), root))
-        .isEqualTo(new Saved.Stale());
+    assertThat(World.saved(snapshots, lease, world.turn(lease), root)).isEqualTo(new Saved.Stale());
     assertNothingStored();
     state("draining");
     assertThat(World.saved(snapshots, lease, world.turn(lease), root))
@@ -178,8 +176,7 @@ class SnapshotsTest {
     assertThat(world.count("snapshots", lease)).isBetween(4L, 7L);
     long stored =
         db.inTx(tx ->
-            tx.query(
-                    "SELECT sum(length(data)) FROM snapshot_chunks WHERE conversation_key = :key")
+            tx.query("SELECT sum(length(data)) FROM snapshot_chunks WHERE conversation_key = :key")
                 .bind("key", lease.conversation().key())
                 .mapTo(Long.class)
                 .one());
