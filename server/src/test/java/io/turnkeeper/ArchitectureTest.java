@@ -97,7 +97,7 @@ class ArchitectureTest {
           Map.entry("worker", Set.of("Workers")),
           Map.entry("orchestrator", Set.of("Orchestrator", "Conversations")),
           Map.entry("server", Set.of("Server")),
-          Map.entry("gateway", Set.of("Guard")),
+          Map.entry("gateway", Set.of("Guard", "OpenApi")),
           Map.entry("gateway.langgraph", Set.of("LangGraphRoutes")),
           Map.entry("gateway.admin", Set.of("AdminRoutes", "HealthRoutes")),
           Map.entry("cli", Set.of("Main")),

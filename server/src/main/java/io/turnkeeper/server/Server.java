@@ -14,6 +14,7 @@ import io.turnkeeper.db.Migrations;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.gateway.Guard;
+import io.turnkeeper.gateway.OpenApi;
 import io.turnkeeper.gateway.admin.AdminRoutes;
 import io.turnkeeper.gateway.admin.ClusterView;
 import io.turnkeeper.gateway.admin.HealthRoutes;
@@ -147,7 +148,8 @@ public final class Server implements AutoCloseable {
     routes.addAll(
         LangGraphRoutes.of(new Guard(tenancy), agents, conversations.conversations(), VERSION));
     routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
-    HttpServer listening = owned(HttpServer.start(httpConfig(), routes, metrics));
+    HttpServer listening =
+        owned(HttpServer.start(httpConfig(), OpenApi.describing(routes, VERSION), metrics));
     http = listening;
     DatabaseUrl sessionUrl = settings.database().sessionUrl().map(DatabaseUrl::parse).orElse(url);
     Cluster members =

@@ -342,7 +342,8 @@ class SnapshotsTest {
   }
 
   private Map<String, String> restored(Path into) throws IOException {
-    snapshots.restore(lease.conversation(), StateFiles.of(into, List.of())).orElseThrow();
+    var unused =
+        snapshots.restore(lease.conversation(), StateFiles.of(into, List.of())).orElseThrow();
     return World.shape(into);
   }
 
