@@ -10,7 +10,6 @@ import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Settlement;
 import io.turnkeeper.transcript.TurnFold;
 import io.turnkeeper.worker.PermissionAnswer;
-import io.turnkeeper.worker.Turn;
 import io.turnkeeper.worker.TurnEnd;
 import io.turnkeeper.worker.Worker;
 import io.turnkeeper.worker.WorkerFailure;
@@ -295,7 +294,7 @@ final class ConversationSession {
         return stopped();
       }
       now.begin();
-      TurnEnd end = host.prompt(turnOf(run, agent), now);
+      TurnEnd end = host.prompt(agent, now);
       return outcome(end);
     } catch (WorkerFailure failure) {
       return ending() == null
@@ -428,7 +427,7 @@ final class ConversationSession {
         Write.End end =
             new Write.End(
                 settlement, now.log().next(Kinds.terminal(outcome.status()), data), saved, goOn);
-        return next(write(end));
+        return write(end).next();
       } catch (Refusal.Unavailable away) {
         resolveAfterOutage(now);
       }
@@ -479,7 +478,7 @@ final class ConversationSession {
       if (!awaitNews()) {
         return null;
       }
-      Run next = next(write(new Write.Next(lease)));
+      Run next = write(new Write.Next(lease)).next();
       if (next != null) {
         return next;
       }
@@ -530,10 +529,6 @@ final class ConversationSession {
     };
   }
 
-  private static @Nullable Run next(Written.Done done) {
-    return done.next();
-  }
-
   private int lastSeq(Run run) {
     return tools.db().inTx(tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
   }
@@ -543,15 +538,6 @@ final class ConversationSession {
         .agents()
         .current(run.organization(), run.agent())
         .orElseThrow(() -> new IllegalStateException("a run of an agent that never was"));
-  }
-
-  private Turn turnOf(Run run, Agent agent) {
-    boolean interrupted =
-        run.attempt() > 1
-            && agent.definition().onWorkerLoss()
-                == io.turnkeeper.agents.AgentDefinition.OnWorkerLoss.RESUME;
-    return new Turn(
-        run.id().toString(), run.conversation().id(), run.attempt(), interrupted, run.input());
   }
 
   private @Nullable Ending ending() {

@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.AgentDefinition;
+import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
@@ -105,11 +106,18 @@ final class WorkerHost {
     }
   }
 
-  TurnEnd prompt(Turn turn, ActiveRun listener) throws InterruptedException {
-    Worker now = worker;
-    return now == null
-        ? new TurnEnd.Failed("worker_died", "the worker is gone")
-        : now.prompt(turn, listener);
+  TurnEnd prompt(Agent agent, ActiveRun now) throws InterruptedException {
+    Worker live = worker;
+    if (live == null) {
+      return new TurnEnd.Failed("worker_died", "the worker is gone");
+    }
+    Run run = now.run();
+    boolean interrupted =
+        run.attempt() > 1 && agent.definition().onWorkerLoss() == OnWorkerLoss.RESUME;
+    return live.prompt(
+        new Turn(
+            run.id().toString(), run.conversation().id(), run.attempt(), interrupted, run.input()),
+        now);
   }
 
   void cancel() {

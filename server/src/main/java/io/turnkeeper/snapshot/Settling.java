@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -104,7 +105,15 @@ final class Settling {
       return false;
     }
     steps--;
-    Thread.sleep(STEP);
+    pause();
     return true;
+  }
+
+  /** Lets a step pass: whether files have settled is something that only time can tell. */
+  static void pause() throws InterruptedException {
+    LockSupport.parkNanos(STEP.toNanos());
+    if (Thread.interrupted()) {
+      throw new InterruptedException();
+    }
   }
 }

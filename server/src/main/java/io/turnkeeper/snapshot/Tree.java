@@ -91,7 +91,7 @@ record Tree(List<Found> found, int files, long bytes) {
       if (quiet) {
         return tree;
       }
-      Thread.sleep(Settling.STEP);
+      Settling.pause();
       tree = of(root, selection);
     }
     return tree;
