@@ -150,7 +150,7 @@ class AdminRoutesTest {
     public void restored(String mode) {}
 
     @Override
-    public void event() {}
+    public void events(int written) {}
 
     @Override
     public void snapshot(long addedBytes) {}
