@@ -105,11 +105,6 @@ final class ConversationSql {
        WHERE organization_id = :organization AND id = :id
       """;
 
-  static final String LOCK =
-      """
-      SELECT key FROM conversations WHERE organization_id = :organization AND id = :id FOR UPDATE
-      """;
-
   /** Made for one stateless run each, and long enough after it that whoever streamed it is done. */
   static final String FORGOTTEN =
       """
