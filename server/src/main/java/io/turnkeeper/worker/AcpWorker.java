@@ -269,8 +269,8 @@ final class AcpWorker implements Worker {
     try {
       tell(happening, current);
     } catch (RuntimeException e) {
+      kill(); // first: whoever hears of the end may ask at once whether it is alive
       current.end.completeExceptionally(e);
-      kill();
     }
   }
 
