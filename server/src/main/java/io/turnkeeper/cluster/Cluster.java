@@ -4,7 +4,11 @@ import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.db.DatabaseUrl;
 import io.turnkeeper.db.Db;
+import io.turnkeeper.db.PgSession;
 import io.turnkeeper.db.Tx;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.OffsetDateTime;
@@ -13,16 +17,21 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * This replica's membership. One statement every heartbeat shows that it lives and looks at the
- * others; one session connection holds its advisory lock, so that the database notices at once when
- * the process is gone.
+ * This replica's membership. A heartbeat shows that it lives, a look a few times a second how the
+ * others are, each one statement whatever there is; one session connection holds its advisory lock,
+ * so that the database notices at once when the process is gone.
  *
  * <p>A replica is dead when its lock has been gone for the grace, or its heartbeat is older than
  * the TTL. A lock that is missing since the server started proves nothing until the TTL has passed
@@ -31,6 +40,9 @@ import org.slf4j.LoggerFactory;
  * <p>A replica that has not had a heartbeat confirmed for two thirds of the TTL, counted from when
  * it was sent, or that could not take its lock again within three quarters of the grace, stops its
  * workers: before anyone may take them for dead. It comes back under a new id, without a restart.
+ *
+ * <p>Three threads, so that no wait is in another's way: heartbeats and looks; the deadlines of
+ * this replica, which hold also while the database is silent; takeovers, which may take a while.
  */
 public final class Cluster implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Cluster.class);
@@ -39,20 +51,34 @@ public final class Cluster implements AutoCloseable {
   static final int LOCK_CLASS = 0x746b_7270;
 
   private static final int NONE = -1;
+  private static final Duration LOOK_EVERY = Duration.ofMillis(250);
+  private static final Duration DEADLINE_EVERY = Duration.ofMillis(25);
+  private static final Duration STOP_MAX = Duration.ofSeconds(5);
+  private static final String TAKEOVER_WAIT = "500ms";
 
   private final Db db;
+
+  /** Heartbeats have a connection of their own: work that uses up the pool cannot starve them. */
+  private final Db heart;
+
   private final DatabaseUrl sessionUrl;
   private final ClusterConfig config;
   private final Member member;
   private final Clock clock;
   private final CountDownLatch closed = new CountDownLatch(1);
-  private final Thread thread;
+  private final List<Thread> threads;
   private final Map<Integer, Long> lockMissingSince = new HashMap<>();
+  private final Set<Integer> suspected = ConcurrentHashMap.newKeySet();
+  private final BlockingQueue<Integer> suspects = new LinkedBlockingQueue<>();
+
+  /** Held while this replica's standing changes: to be fenced is over before it joins again. */
+  private final Object standing = new Object();
+
   private volatile int me = NONE;
   private volatile boolean fenced = true;
-  private int formerly = NONE;
-  private long confirmedNanos;
-  private @Nullable SessionConnection session;
+  private volatile long confirmedNanos;
+  private volatile @Nullable PgSession session;
+  private long beatNanos;
 
   private record Seen(
       int id, boolean me, long heartbeatAgeMillis, boolean locked, long serverAgeMillis) {}
@@ -63,13 +89,18 @@ public final class Cluster implements AutoCloseable {
     this.config = config;
     this.member = member;
     this.clock = clock;
-    // A platform thread of its own: work cannot starve it of a carrier.
-    this.thread =
-        Thread.ofPlatform()
-            .name("cluster")
-            .daemon()
-            .priority(Thread.MAX_PRIORITY)
-            .unstarted(this::run);
+    Duration third = config.ttl().dividedBy(3);
+    this.heart = Db.open(sessionUrl, 1, third, third);
+    this.threads =
+        List.of(
+            thread("cluster", this::beatAndWatch),
+            thread("cluster-deadline", this::holdDeadline),
+            thread("cluster-takeover", this::takeOver));
+  }
+
+  /** Platform threads: work cannot starve them of a carrier. */
+  private static Thread thread(String name, Runnable task) {
+    return Thread.ofPlatform().name(name).daemon().priority(Thread.MAX_PRIORITY).unstarted(task);
   }
 
   /**
@@ -79,7 +110,7 @@ public final class Cluster implements AutoCloseable {
    */
   public void start() {
     join();
-    thread.start();
+    threads.forEach(Thread::start);
   }
 
   /** The id under which this replica is a member now; empty while it is fenced. */
@@ -116,154 +147,239 @@ public final class Cluster implements AutoCloseable {
   @Override
   public void close() {
     closed.countDown();
-    thread.interrupt();
+    threads.forEach(Thread::interrupt);
     try {
-      thread.join(Duration.ofSeconds(5));
+      for (Thread thread : threads) {
+        // One that never joined has none to wait for.
+        if (thread.getState() != Thread.State.NEW) {
+          thread.join(STOP_MAX);
+        }
+      }
     } catch (InterruptedException stopping) {
       Thread.currentThread().interrupt();
     }
-    int id = me;
-    if (!fenced) {
-      fenced = true;
-      try {
-        db.useTx(tx -> tx.update(ClusterSql.END).bind("state", "stopped").bind("id", id).execute());
-      } catch (RuntimeException away) {
-        log.info("could not say goodbye to the database: the others will notice");
+    synchronized (standing) {
+      if (!fenced) {
+        fenced = true;
+        end(me, "stopped");
       }
+      closeSession();
     }
-    closeSession();
+    heart.close();
   }
 
-  private void run() {
+  private void beatAndWatch() {
     while (closed.getCount() > 0) {
       try {
         tick();
-        if (closed.await(config.heartbeat().toMillis(), TimeUnit.MILLISECONDS)) {
-          return;
-        }
-      } catch (InterruptedException stopping) {
-        return;
       } catch (RuntimeException failed) {
         log.warn("a step of the cluster failed", failed);
+      }
+      pause(nextLook());
+    }
+  }
+
+  private void holdDeadline() {
+    while (closed.getCount() > 0) {
+      try {
         fenceIfOverdue();
+      } catch (RuntimeException failed) {
+        log.error("stopping the workers of a fenced replica failed", failed);
+      }
+      pause(DEADLINE_EVERY);
+    }
+  }
+
+  private void takeOver() {
+    while (closed.getCount() > 0) {
+      try {
+        bury(suspects.take());
+      } catch (InterruptedException stopping) {
+        return;
       }
     }
   }
 
-  /** One step: at most a heartbeat and what it shows. */
+  private void pause(Duration time) {
+    try {
+      if (closed.await(time.toNanos(), TimeUnit.NANOSECONDS)) {
+        log.trace("closing");
+      }
+    } catch (InterruptedException stopping) {
+      // The loop looks at whether it is over.
+    }
+  }
+
+  /** In a moment; sooner when somebody's grace ends before. */
+  private Duration nextLook() {
+    long now = clock.nanos();
+    long wait = Math.min(LOOK_EVERY.toNanos(), config.heartbeat().toNanos());
+    for (long since : lockMissingSince.values()) {
+      wait = Math.min(wait, since + config.grace().toNanos() - now);
+    }
+    return Duration.ofNanos(Math.max(wait, DEADLINE_EVERY.toNanos()));
+  }
+
+  /** One step: a look at the others, with a heartbeat when one is due. */
   void tick() {
     if (fenced) {
       rejoin();
       return;
     }
     long sent = clock.nanos();
+    boolean beats = sent - beatNanos >= config.heartbeat().toNanos();
     List<Seen> seen;
     try {
-      seen = beat();
+      seen = look(beats);
     } catch (Refusal.Unavailable away) {
-      fenceIfOverdue();
+      // A heartbeat whose outcome is unknown counts as lost; the next is sent with the next look.
       return;
     }
-    if (seen.stream().noneMatch(Seen::me)) {
-      log.warn("replica {} was declared dead: starting over", me);
-      fence();
-      return;
+    synchronized (standing) {
+      // What arrives after the deadline confirms nothing: the leases may have been taken already.
+      if (fenceIfOverdue()) {
+        return;
+      }
+      if (seen.stream().noneMatch(Seen::me)) {
+        log.warn("replica {} was declared dead: starting over", me);
+        fence();
+        return;
+      }
+      if (beats) {
+        beatNanos = sent;
+        confirmedNanos = sent;
+      }
     }
-    // What arrives after the deadline confirms nothing: the workers may have been taken over
-    // already.
-    if (fenceIfOverdue()) {
-      return;
+    if (beats) {
+      member.confirmed();
     }
-    confirmedNanos = sent;
-    member.confirmed();
     for (Seen other : seen) {
       if (!other.me() && isDead(other)) {
-        bury(other.id());
+        suspect(other.id());
       }
     }
     lockMissingSince.keySet().retainAll(seen.stream().map(Seen::id).toList());
   }
 
-  private boolean fenceIfOverdue() {
-    if (fenced) {
-      return true;
+  /** One step: whether this replica can still show that it lives. Never waits for the database. */
+  boolean fenceIfOverdue() {
+    synchronized (standing) {
+      if (fenced) {
+        return true;
+      }
+      PgSession open = session;
+      Duration silent = Duration.ofNanos(clock.nanos() - confirmedNanos);
+      boolean overdue = silent.compareTo(config.ttl().multipliedBy(2).dividedBy(3)) > 0;
+      boolean lockGone =
+          open == null || open.lostFor().compareTo(config.grace().multipliedBy(3).dividedBy(4)) > 0;
+      if (overdue || lockGone) {
+        log.warn(
+            "replica {} cannot show that it lives ({}): stopping its workers",
+            me,
+            overdue
+                ? "no heartbeat confirmed for " + silent.toMillis() + " ms"
+                : "its lock is gone");
+        fence();
+        return true;
+      }
+      return false;
     }
-    SessionConnection open = session;
-    Duration silent = Duration.ofNanos(clock.nanos() - confirmedNanos);
-    boolean lockGone =
-        open == null || open.lostFor().compareTo(config.grace().multipliedBy(3).dividedBy(4)) > 0;
-    boolean overdue = silent.compareTo(config.ttl().multipliedBy(2).dividedBy(3)) > 0;
-    if (lockGone && silent.compareTo(config.heartbeat()) > 0 || overdue) {
-      log.warn("replica {} cannot show that it lives: stopping its workers", me);
-      fence();
-      return true;
-    }
-    return false;
   }
 
   private void fence() {
     fenced = true;
-    formerly = me;
-    member.fenced();
-    closeSession();
+    try {
+      member.fenced();
+    } finally {
+      closeSession();
+    }
   }
 
   private void rejoin() {
     try {
       join();
-      int old = formerly;
-      formerly = NONE;
-      if (old != NONE) {
-        bury(old);
-      }
     } catch (Refusal.Unavailable away) {
       log.debug("the database is still away");
     }
   }
 
-  private void join() {
+  void join() {
     long sent = clock.nanos();
-    int id =
-        db.inTx(tx ->
-            tx.query(ClusterSql.JOIN)
-                .bind("host", config.host())
-                .bind("pid", ProcessHandle.current().pid())
-                .bind("address", config.address())
-                .bind("version", config.version())
-                .bind("max_leases", member.maxLeases())
-                .mapTo(Integer.class)
-                .one());
-    SessionConnection fresh = new SessionConnection(sessionUrl, id, clock);
+    AtomicInteger joined = new AtomicInteger(NONE);
+    PgSession fresh;
     try {
-      fresh.open();
+      fresh =
+          PgSession.open(
+              sessionUrl,
+              clock,
+              connection -> joined.set(insertAndLock(connection)),
+              connection -> lockAgain(connection, joined.get()));
     } catch (SQLException failed) {
       throw new Refusal.Unavailable(
           "database_unavailable",
           "the session connection cannot be opened (SQLSTATE " + failed.getSQLState() + ")",
           Duration.ofSeconds(1));
     }
-    session = fresh;
-    me = id;
-    confirmedNanos = sent;
-    fenced = false;
-    log.info("joined as replica {}", id);
-    member.joined(id);
+    int id = joined.get();
+    synchronized (standing) {
+      session = fresh;
+      me = id;
+      beatNanos = sent;
+      confirmedNanos = sent;
+      fenced = false;
+      log.info("joined as replica {}", id);
+      member.joined(id);
+    }
   }
 
-  private List<Seen> beat() {
-    return db.inTx(tx ->
-        tx.query(ClusterSql.BEAT)
+  private int insertAndLock(Connection connection) throws SQLException {
+    try (PreparedStatement join = connection.prepareStatement(ClusterSql.JOIN)) {
+      join.setString(1, config.host());
+      join.setLong(2, ProcessHandle.current().pid());
+      join.setString(3, config.address());
+      join.setString(4, config.version());
+      join.setInt(5, member.maxLeases());
+      join.setInt(6, LOCK_CLASS);
+      return locked(join);
+    }
+  }
+
+  private static void lockAgain(Connection connection, int id) throws SQLException {
+    try (PreparedStatement lock = connection.prepareStatement(ClusterSql.LOCK_AGAIN)) {
+      lock.setInt(1, id);
+      lock.setInt(2, LOCK_CLASS);
+      lock.setInt(3, id);
+      locked(lock);
+    }
+  }
+
+  private static int locked(PreparedStatement statement) throws SQLException {
+    try (ResultSet row = statement.executeQuery()) {
+      if (!row.next() || !row.getBoolean("locked")) {
+        throw new SQLException("the lock is still held by the old session, whose end is to come");
+      }
+      return row.getInt("id");
+    }
+  }
+
+  private List<Seen> look(boolean beats) {
+    return heart.inTx(tx ->
+        (beats
+                ? tx.query(ClusterSql.BEAT).bind("max_leases", member.maxLeases())
+                : tx.query(ClusterSql.WATCH))
             .bind("me", me)
             .bind("class", LOCK_CLASS)
-            .bind("max_leases", member.maxLeases())
-            .map((row, context) ->
-                new Seen(
-                    row.getInt("id"),
-                    row.getBoolean("me"),
-                    row.getLong("heartbeat_age_ms"),
-                    row.getBoolean("locked"),
-                    row.getLong("server_age_ms")))
+            .map((row, context) -> seen(row))
             .list());
+  }
+
+  private static Seen seen(ResultSet row) throws SQLException {
+    return new Seen(
+        row.getInt("id"),
+        row.getBoolean("me"),
+        row.getLong("heartbeat_age_ms"),
+        row.getBoolean("locked"),
+        row.getLong("server_age_ms"));
   }
 
   private boolean isDead(Seen other) {
@@ -278,22 +394,63 @@ public final class Cluster implements AutoCloseable {
     return clock.nanos() - since >= config.grace().toNanos();
   }
 
+  private void suspect(int replica) {
+    if (suspected.add(replica)) {
+      suspects.add(replica);
+    }
+  }
+
   /**
-   * Marks a replica dead and takes over what it held, in one transaction; unless another did, or it
-   * came back.
+   * One step: marks a replica dead and takes over what it held, in one transaction; unless another
+   * did, or it came back, or this one is itself no longer a member. Whoever is still dead is seen
+   * again at the next look.
    */
-  private void bury(int dead) {
-    List<Runnable> after = new ArrayList<>();
+  void bury(int dead) {
+    suspected.remove(dead);
     int taker = me;
-    db.useTx(tx -> {
-      if (locked(tx, dead) && stillGone(tx, dead)) {
-        tx.update(ClusterSql.END).bind("state", "dead").bind("id", dead).execute();
-        after.add(member.takeOver(tx, dead, taker));
-        log.warn("replica {} is dead", dead);
-      }
-    });
-    after.forEach(Runnable::run);
-    lockMissingSince.remove(dead);
+    if (fenced || taker == dead) {
+      return;
+    }
+    List<Runnable> after = new ArrayList<>();
+    try {
+      db.useTx(tx -> {
+        tx.query(ClusterSql.LIMIT_WAIT).bind("timeout", TAKEOVER_WAIT).mapTo(String.class).one();
+        if (bothLocked(tx, dead, taker) && stillGone(tx, dead)) {
+          tx.update(ClusterSql.END).bind("state", "dead").bind("id", dead).execute();
+          after.add(member.takeOver(tx, dead, taker));
+        }
+      });
+    } catch (RuntimeException failed) {
+      log.info("replica {} could not be taken over yet: {}", dead, failed.getMessage());
+      return;
+    }
+    if (!after.isEmpty()) {
+      log.warn("replica {} is dead", dead);
+      after.forEach(Runnable::run);
+    }
+  }
+
+  private void end(int id, String state) {
+    try {
+      db.useTx(tx -> tx.update(ClusterSql.END).bind("state", state).bind("id", id).execute());
+    } catch (RuntimeException away) {
+      log.info("could not say goodbye to the database: the others will notice");
+    }
+  }
+
+  /**
+   * In the order of ids, whoever buries whom: two that take each other for dead cannot deadlock.
+   */
+  private static boolean bothLocked(Tx tx, int dead, int taker) {
+    return dead < taker ? locked(tx, dead) && held(tx, taker) : held(tx, taker) && locked(tx, dead);
+  }
+
+  private static boolean held(Tx tx, int taker) {
+    return tx.query(ClusterSql.HOLD_TAKER)
+        .bind("taker", taker)
+        .mapTo(Integer.class)
+        .findOne()
+        .isPresent();
   }
 
   private static boolean locked(Tx tx, int dead) {
@@ -314,7 +471,7 @@ public final class Cluster implements AutoCloseable {
   }
 
   private void closeSession() {
-    SessionConnection open = session;
+    PgSession open = session;
     session = null;
     if (open != null) {
       open.close();

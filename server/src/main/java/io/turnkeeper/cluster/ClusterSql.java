@@ -2,11 +2,37 @@ package io.turnkeeper.cluster;
 
 /** The statements on replicas. Their number does not grow with conversations. */
 final class ClusterSql {
+  /**
+   * On the session connection: whoever can see the row can see its lock too, so that a replica that
+   * is slow to join is not taken for one that has gone.
+   */
   static final String JOIN =
       """
-      INSERT INTO replicas (host, pid, address, version, max_leases)
-      VALUES (:host, :pid, :address, :version, :max_leases)
-      RETURNING id
+      WITH joined AS (
+        INSERT INTO replicas (host, pid, address, version, max_leases)
+        VALUES (?, ?, ?, ?, ?)
+        RETURNING id
+      )
+      SELECT id, pg_try_advisory_lock(?, id) AS locked FROM joined
+      """;
+
+  static final String LOCK_AGAIN =
+      """
+      SELECT ?::integer AS id, pg_try_advisory_lock(?, ?) AS locked
+      """;
+
+  private static final String SEEN =
+      """
+      SELECT p.id, p.id = :me AS me,
+             extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
+             EXISTS (SELECT 1 FROM pg_locks l
+                      WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
+                        AND l.objsubid = 2 AND l.granted
+                        AND l.database = (SELECT d.oid FROM pg_database d
+                                           WHERE d.datname = current_database())) AS locked,
+             extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000
+               AS server_age_ms
+        FROM replicas p
       """;
 
   /**
@@ -20,17 +46,32 @@ final class ClusterSql {
          WHERE id = :me AND state IN ('live', 'draining')
         RETURNING id
       )
-      SELECT p.id, p.id = :me AS me,
-             extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
-             EXISTS (SELECT 1 FROM pg_locks l
-                      WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
-                        AND l.objsubid = 2 AND l.granted
-                        AND l.database = (SELECT d.oid FROM pg_database d
-                                           WHERE d.datname = current_database())) AS locked,
-             extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000
-               AS server_age_ms
-        FROM replicas p
-       WHERE p.state IN ('live', 'draining') AND (p.id <> :me OR p.id IN (SELECT id FROM beat))
+      """
+          + SEEN
+          + """
+           WHERE p.state IN ('live', 'draining') AND (p.id <> :me OR p.id IN (SELECT id FROM beat))
+          """;
+
+  /** Between heartbeats: writes nothing, so it costs no fsync. */
+  static final String WATCH = SEEN + " WHERE p.state IN ('live', 'draining')";
+
+  /**
+   * A replica that is paused in the middle of a transaction keeps its locks until the database ends
+   * that session. Whoever takes over comes again rather than stand in line.
+   */
+  static final String LIMIT_WAIT =
+      """
+      SELECT set_config('lock_timeout', :timeout, true)
+      """;
+
+  /**
+   * A takeover is the work of a living replica: what it writes passes the fence, and nobody buries
+   * it meanwhile. A share, so that its own writers go on.
+   */
+  static final String HOLD_TAKER =
+      """
+      SELECT p.id FROM replicas p
+       WHERE p.id = :taker AND p.state IN ('live', 'draining') FOR KEY SHARE
       """;
 
   /** Waits for the writes that the replica has under way; none can begin behind it. */
@@ -44,17 +85,20 @@ final class ClusterSql {
   static final String STILL_GONE =
       """
       SELECT clock_timestamp() - p.heartbeat_at > :ttl_ms * interval '1 millisecond'
-             OR NOT EXISTS (SELECT 1 FROM pg_locks l
-                      WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
-                        AND l.objsubid = 2 AND l.granted
-                        AND l.database = (SELECT d.oid FROM pg_database d
-                                           WHERE d.datname = current_database())) AS gone
+             OR clock_timestamp() - pg_postmaster_start_time() > :ttl_ms * interval '1 millisecond'
+                AND NOT EXISTS (
+                  SELECT 1 FROM pg_locks l
+                   WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
+                     AND l.objsubid = 2 AND l.granted
+                     AND l.database = (SELECT d.oid FROM pg_database d
+                                        WHERE d.datname = current_database())) AS gone
         FROM replicas p WHERE p.id = :dead
       """;
 
   static final String END =
       """
-      UPDATE replicas SET state = :state, ended_at = now() WHERE id = :id
+      UPDATE replicas SET state = :state, ended_at = now()
+       WHERE id = :id AND state IN ('live', 'draining')
       """;
 
   static final String DRAINING =

@@ -3,8 +3,9 @@ package io.turnkeeper.cluster;
 import io.turnkeeper.db.Tx;
 
 /**
- * What a replica does when its standing in the cluster changes. Called on the cluster's own thread:
- * must not block on work.
+ * What a replica does when its standing in the cluster changes. Called on the cluster's own
+ * threads: must not block on work. To be fenced and to join never overlap; a takeover may go on
+ * beside them.
  */
 public interface Member {
   /** It is live under this id, and may take leases. */

@@ -38,7 +38,7 @@ final class ConversationSql {
       """;
 
   /** What its runs say of a conversation is read, never kept twice. */
-  static final String SELECT =
+  private static final String SELECT =
       """
       SELECT c.organization_id, c.agent_id, c.key, c.id, c.metadata, c.ephemeral, c.created_at,
              greatest(c.updated_at, m.changed_at, last.finished_at) AS updated_at,

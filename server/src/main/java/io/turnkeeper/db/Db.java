@@ -10,6 +10,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.JdbiException;
 import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
 
 /**
@@ -17,6 +18,15 @@ import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
  * UTC.
  */
 public final class Db implements AutoCloseable {
+  private static final Duration SILENCE_MAX = Duration.ofSeconds(30);
+  private static final long CONNECT_SECONDS_MAX = 5;
+
+  /**
+   * A process that is paused inside a transaction would keep its locks for as long as it is paused,
+   * and with them whoever wants to take over its work. The database ends such a session.
+   */
+  private static final String SESSION = "SET idle_in_transaction_session_timeout = '5s'";
+
   private final HikariDataSource pool;
   private final Jdbi jdbi;
 
@@ -37,6 +47,18 @@ public final class Db implements AutoCloseable {
    * @param connectionTimeout how long a caller waits for a free connection before it is refused
    */
   public static Db open(DatabaseUrl url, int poolSize, Duration connectionTimeout) {
+    return open(url, poolSize, connectionTimeout, SILENCE_MAX);
+  }
+
+  /**
+   * As {@link #open(DatabaseUrl, int, Duration)}.
+   *
+   * @param silenceMax how long a statement may stay without any answer before its connection is
+   *     given up; whole seconds, rounded up
+   */
+  public static Db open(
+      DatabaseUrl url, int poolSize, Duration connectionTimeout, Duration silenceMax) {
+    String silentSeconds = Long.toString(Math.ceilDiv(silenceMax.toMillis(), 1_000));
     HikariConfig config = new HikariConfig();
     config.setPoolName("turnkeeper");
     config.setJdbcUrl(url.jdbcUrl());
@@ -48,10 +70,13 @@ public final class Db implements AutoCloseable {
     config.setInitializationFailTimeout(-1);
     // Jdbi takes a connection that is not in auto-commit for one whose transaction another owns.
     config.setAutoCommit(true);
+    config.setConnectionInitSql(SESSION);
     config.addDataSourceProperty("ApplicationName", "turnkeeper");
     config.addDataSourceProperty("reWriteBatchedInserts", "true");
-    config.addDataSourceProperty("connectTimeout", "5");
-    config.addDataSourceProperty("socketTimeout", "30");
+    config.addDataSourceProperty(
+        "connectTimeout",
+        Long.toString(Math.min(CONNECT_SECONDS_MAX, Long.parseLong(silentSeconds))));
+    config.addDataSourceProperty("socketTimeout", silentSeconds);
     config.addDataSourceProperty("tcpKeepAlive", "true");
     return new Db(new HikariDataSource(config));
   }
@@ -59,7 +84,8 @@ public final class Db implements AutoCloseable {
   /**
    * Runs the work in one transaction and commits it; any exception rolls it back and is passed on.
    *
-   * @throws Refusal.Unavailable when no connection could be had in time; nothing was done
+   * @throws Refusal.Unavailable when no connection could be had in time, and nothing was done; with
+   *     code {@code outcome_unknown} when the connection broke under way
    */
   public <T extends @org.jspecify.annotations.Nullable Object> T inTx(Function<Tx, T> work) {
     try {
@@ -67,6 +93,11 @@ public final class Db implements AutoCloseable {
           TransactionIsolationLevel.READ_COMMITTED, handle -> work.apply(new Tx(handle)));
     } catch (ConnectionException noConnection) {
       throw unavailable(noConnection);
+    } catch (JdbiException broken) {
+      if (ConnectionLoss.is(broken)) {
+        throw unknown();
+      }
+      throw broken;
     }
   }
 
@@ -114,6 +145,13 @@ public final class Db implements AutoCloseable {
     return new Refusal.Unavailable(
         "database_unavailable",
         "the database does not answer (SQLSTATE " + state + "); try again",
+        Duration.ofSeconds(1));
+  }
+
+  private static Refusal unknown() {
+    return new Refusal.Unavailable(
+        "outcome_unknown",
+        "the connection to the database broke during the work; ask before you send it again",
         Duration.ofSeconds(1));
   }
 }

@@ -21,7 +21,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -51,6 +53,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
   private static final Duration STOP_MAX = Duration.ofSeconds(30);
   private static final Duration LOOK_EVERY = Duration.ofMillis(25);
   private static final long LOG_BYTES_MAX = 10L * 1024 * 1024;
+  private static final String WRONG_PASSWORD_CLASS = "28";
   private static final int LOG_TAIL_CHARS = 400;
 
   private final Path directory;
@@ -141,9 +144,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
             "--pwfile=" + password,
             "--auth=scram-sha-256",
             "--encoding=UTF8",
-            "--locale=C",
-            // The first checkpoint syncs what matters; a crash before it leaves nothing to lose.
-            "--no-sync"));
+            "--locale=C"));
     Process initdb =
         new ProcessBuilder(command)
             .redirectErrorStream(true)
@@ -159,6 +160,8 @@ public final class EmbeddedPostgres implements AutoCloseable {
 
   private static EmbeddedPostgres launch(Path directory, Path binaries, AsWho asWho)
       throws IOException {
+    // Before there is a server: nothing is left running when it cannot be read.
+    String password = Files.readString(directory.resolve("password")).strip();
     Path logFile = directory.resolve("log");
     if (Files.exists(logFile) && Files.size(logFile) > LOG_BYTES_MAX) {
       Files.move(
@@ -194,11 +197,11 @@ public final class EmbeddedPostgres implements AutoCloseable {
             .redirectOutput(ProcessBuilder.Redirect.appendTo(logFile.toFile()))
             .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
             .start();
-    String password = Files.readString(directory.resolve("password")).strip();
     try {
       awaitReady(server, port, password, logFile);
-    } catch (RuntimeException failed) {
-      server.destroyForcibly();
+    } catch (RuntimeException | IOException failed) {
+      // Not with KILL: that leaves the server's children behind.
+      stop(server.toHandle());
       throw failed;
     }
     DatabaseUrl url =
@@ -225,6 +228,12 @@ public final class EmbeddedPostgres implements AutoCloseable {
         createDatabase(statement);
         return;
       } catch (SQLException notYet) {
+        if (String.valueOf(notYet.getSQLState()).startsWith(WRONG_PASSWORD_CLASS)) {
+          throw refused(
+              "embedded_postgres",
+              "the password file does not fit the data in %s; put back the one that was there"
+                  .formatted(logFile.getParent()));
+        }
         pause(server);
       }
     }
@@ -256,6 +265,11 @@ public final class EmbeddedPostgres implements AutoCloseable {
     if (ours) {
       log.info("stopping the PostgreSQL that an earlier run left behind");
       stop(process.get());
+    } else if (process.isPresent()) {
+      // The id is a stranger's now, as after a restart of a container; PostgreSQL, which sees only
+      // that such a process lives, would refuse to start.
+      log.info("process {} is not the PostgreSQL that {} names", process.get().pid(), pidFile);
+      Files.delete(pidFile);
     }
   }
 
@@ -284,15 +298,35 @@ public final class EmbeddedPostgres implements AutoCloseable {
       Process kill =
           new ProcessBuilder("sh", "-c", "kill -" + signal + " " + server.pid())
               .redirectErrorStream(true)
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
               .start();
-      await(kill, STOP_MAX);
-      try {
-        server.onExit().get(STOP_MAX.toMillis(), TimeUnit.MILLISECONDS);
-      } catch (InterruptedException stopping) {
-        Thread.currentThread().interrupt();
-      } catch (java.util.concurrent.ExecutionException
-          | java.util.concurrent.TimeoutException stillThere) {
+      if (!ends(kill.toHandle()) || !ends(server)) {
         log.warn("PostgreSQL did not stop on {}", signal);
+      }
+    }
+  }
+
+  /**
+   * Waits also when this thread is interrupted: who stops in a hurry must not turn a clean stop
+   * into a crash.
+   */
+  private static boolean ends(ProcessHandle process) {
+    long until = System.nanoTime() + STOP_MAX.toNanos();
+    boolean interrupted = false;
+    try {
+      while (true) {
+        try {
+          process.onExit().get(until - System.nanoTime(), TimeUnit.NANOSECONDS);
+          return true;
+        } catch (InterruptedException inAHurry) {
+          interrupted = true;
+        } catch (ExecutionException | TimeoutException stillThere) {
+          return !process.isAlive();
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
       }
     }
   }

@@ -1,65 +1,152 @@
 package io.turnkeeper.db;
 
+import io.turnkeeper.base.Clock;
 import java.sql.Connection;
 import java.sql.DriverManager;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * A connection of one's own, outside the pool, for what belongs to a session: advisory locks. Used
- * by one thread at a time, except for {@link #close}.
+ * One connection outside the pool, kept for what ends with it: session locks. When it breaks, that
+ * shows at once, and it is opened again until it is closed here.
  */
 public final class PgSession implements AutoCloseable {
-  private final Connection connection;
+  private static final Logger log = LoggerFactory.getLogger(PgSession.class);
+  private static final Duration RETRY = Duration.ofMillis(50);
+  private static final Duration STOP_MAX = Duration.ofSeconds(2);
+  private static final int NOTIFICATION_WAIT_MILLIS = 500;
+  private static final String CONNECT_SECONDS = "2";
 
-  private PgSession(Connection connection) {
-    this.connection = connection;
+  /** What a fresh connection must take before it counts. */
+  public interface Taking {
+    /**
+     * @throws SQLException it could not be taken: the connection is given up and tried again
+     */
+    void on(Connection fresh) throws SQLException;
+  }
+
+  private final DatabaseUrl url;
+  private final Clock clock;
+  private final Taking again;
+  private final Thread thread;
+  private final CountDownLatch closed = new CountDownLatch(1);
+  private volatile long lostSinceNanos;
+  private volatile boolean held;
+  private volatile @Nullable Connection connection;
+
+  private PgSession(DatabaseUrl url, Clock clock, Taking again) {
+    this.url = url;
+    this.clock = clock;
+    this.again = again;
+    this.thread = Thread.ofPlatform().name("pg-session").daemon().unstarted(this::run);
   }
 
   /**
-   * Connects.
+   * Connects, within seconds.
    *
-   * @param name what the database shows as the session's application
-   * @param timeout for the connection to be made, in whole seconds
+   * @param first what the first connection takes
+   * @param again what each later one takes; called on a thread of this session
+   * @throws SQLException the database does not answer, or {@code first} failed
    */
-  public static PgSession connect(DatabaseUrl url, String name, Duration timeout)
+  public static PgSession open(DatabaseUrl url, Clock clock, Taking first, Taking again)
       throws SQLException {
-    Properties as = new Properties();
-    url.user().ifPresent(user -> as.setProperty("user", user));
-    url.password().ifPresent(password -> as.setProperty("password", password));
-    as.setProperty("ApplicationName", name);
-    as.setProperty("connectTimeout", Long.toString(timeout.toSeconds()));
-    as.setProperty("tcpKeepAlive", "true");
-    return new PgSession(DriverManager.getConnection(url.jdbcUrl(), as));
+    PgSession session = new PgSession(url, clock, again);
+    session.connect(first);
+    session.thread.start();
+    return session;
   }
 
-  /** Takes the advisory lock until the session ends. False when another session has it. */
-  public boolean tryLock(int space, int id) throws SQLException {
-    try (PreparedStatement lock =
-        connection.prepareStatement("SELECT pg_try_advisory_lock(?, ?)")) {
-      lock.setInt(1, space);
-      lock.setInt(2, id);
-      try (ResultSet row = lock.executeQuery()) {
-        return row.next() && row.getBoolean(1);
-      }
-    }
-  }
-
-  /**
-   * Reads from the socket for as long, so that a connection that was cut shows at once.
-   *
-   * @throws SQLException the session is over
-   */
-  public void watch(Duration atMost) throws SQLException {
-    connection.unwrap(PGConnection.class).getNotifications(Math.toIntExact(atMost.toMillis()));
+  /** For how long it has been without what it took, as far as this side knows; zero: it has it. */
+  public Duration lostFor() {
+    return held ? Duration.ZERO : Duration.ofNanos(clock.nanos() - lostSinceNanos);
   }
 
   @Override
-  public void close() throws SQLException {
-    connection.close();
+  public void close() {
+    closed.countDown();
+    thread.interrupt();
+    drop();
+    try {
+      thread.join(STOP_MAX);
+    } catch (InterruptedException stopping) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void run() {
+    while (closed.getCount() > 0) {
+      try {
+        Connection now = connection;
+        if (now == null) {
+          connect(again);
+          log.info("the session connection is back");
+        } else {
+          // Reads from the socket, so that a connection that was cut shows at once.
+          now.unwrap(PGConnection.class).getNotifications(NOTIFICATION_WAIT_MILLIS);
+        }
+      } catch (SQLException | RuntimeException broken) {
+        if (closed.getCount() > 0) {
+          lost();
+        }
+      }
+    }
+    drop();
+  }
+
+  /** The first try to come back is made at once. */
+  private void lost() {
+    boolean first = held;
+    if (first) {
+      lostSinceNanos = clock.nanos();
+      held = false;
+      log.info("the session connection broke: opening it again");
+    }
+    drop();
+    try {
+      if (!first && closed.await(RETRY.toMillis(), TimeUnit.MILLISECONDS)) {
+        log.trace("closed while reconnecting");
+      }
+    } catch (InterruptedException stopping) {
+      // The loop looks at whether it is over.
+    }
+  }
+
+  private void connect(Taking taking) throws SQLException {
+    Properties as = new Properties();
+    url.user().ifPresent(user -> as.setProperty("user", user));
+    url.password().ifPresent(password -> as.setProperty("password", password));
+    as.setProperty("ApplicationName", "turnkeeper session");
+    as.setProperty("connectTimeout", CONNECT_SECONDS);
+    // A peer that vanished must not hold this up; the wait for notifications has its own limit.
+    as.setProperty("socketTimeout", CONNECT_SECONDS);
+    as.setProperty("tcpKeepAlive", "true");
+    Connection fresh = DriverManager.getConnection(url.jdbcUrl(), as);
+    try {
+      taking.on(fresh);
+    } catch (SQLException | RuntimeException failed) {
+      fresh.close();
+      throw failed;
+    }
+    connection = fresh;
+    held = true;
+  }
+
+  private void drop() {
+    Connection old = connection;
+    connection = null;
+    if (old != null) {
+      try {
+        old.close();
+      } catch (SQLException alreadyGone) {
+        log.trace("closing a broken connection", alreadyGone);
+      }
+    }
   }
 }

@@ -39,6 +39,54 @@ class EmbeddedPostgresTest {
         .hasMessageNotContaining("\n");
   }
 
+  @Test
+  void a_pid_file_that_names_a_stranger_does_not_keep_it_from_starting() throws Exception {
+    EmbeddedPostgres.start(directory, TestDatabases.cache()).close();
+    Process stranger = new ProcessBuilder("sleep", "600").start();
+    try {
+      Files.writeString(
+          directory.resolve("data/postmaster.pid"),
+          "%d\n%s\n1\n5432\n\n127.0.0.1\n0 0\nready\n"
+              .formatted(stranger.pid(), directory.resolve("data")));
+      EmbeddedPostgres.start(directory, TestDatabases.cache()).close();
+      assertThat(stranger.isAlive()).isTrue();
+    } finally {
+      stranger.destroy();
+    }
+  }
+
+  @Test
+  void an_interrupted_thread_stops_it_cleanly() throws Exception {
+    EmbeddedPostgres postgres = EmbeddedPostgres.start(directory, TestDatabases.cache());
+    Thread.currentThread().interrupt();
+    postgres.close();
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(directory.resolve("data/postmaster.pid")).doesNotExist();
+    assertThat(Files.readString(directory.resolve("log")))
+        .contains("fast shutdown request", "database system is shut down")
+        .doesNotContain("immediate shutdown request");
+  }
+
+  @Test
+  void without_its_password_it_is_refused_and_nothing_is_left_running() throws Exception {
+    EmbeddedPostgres.start(directory, TestDatabases.cache()).close();
+    Files.delete(directory.resolve("password"));
+    assertThatThrownBy(() -> EmbeddedPostgres.start(directory, TestDatabases.cache()))
+        .isInstanceOf(Refusal.Unavailable.class)
+        .hasMessageNotContaining("\n");
+    assertThat(directory.resolve("data/postmaster.pid")).doesNotExist();
+  }
+
+  @Test
+  void a_password_that_does_not_fit_is_refused_at_once() throws Exception {
+    EmbeddedPostgres.start(directory, TestDatabases.cache()).close();
+    Files.writeString(directory.resolve("password"), "another");
+    assertThatThrownBy(() -> EmbeddedPostgres.start(directory, TestDatabases.cache()))
+        .isInstanceOf(Refusal.Unavailable.class)
+        .hasMessageContaining("password file");
+    assertThat(directory.resolve("data/postmaster.pid")).doesNotExist();
+  }
+
   private static Db open(EmbeddedPostgres postgres) {
     return Db.open(postgres.url(), 2, Duration.ofSeconds(5));
   }

@@ -56,6 +56,16 @@ public final class TestDatabases implements ParameterResolver {
     return database(database);
   }
 
+  /** A database with nothing in it. */
+  static DatabaseUrl empty(String name) {
+    String database =
+        "t_%d_%d_%s"
+            .formatted(ProcessHandle.current().pid(), NUMBER.incrementAndGet(), name)
+            .toLowerCase(java.util.Locale.ROOT);
+    admin("CREATE DATABASE " + database);
+    return database(database);
+  }
+
   private record Clone(DatabaseUrl url, Db db) implements AutoCloseable {
     @Override
     public void close() {

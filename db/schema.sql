@@ -1,0 +1,207 @@
+-- The schema as a reader wants to see it: what the migrations add up to. A test fails when the two
+-- differ. Left out: the table that Flyway keeps, and the daily partitions of run_events, which a
+-- replica makes as it goes.
+
+-- Tenants.
+CREATE TABLE organizations (
+  id          uuid PRIMARY KEY,
+  name        text NOT NULL UNIQUE,
+  max_running integer CHECK (max_running >= 0),          -- concurrency cap; NULL: none
+  paused_at   timestamptz,
+  paused_by   text,
+  created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE api_keys (
+  id              uuid PRIMARY KEY,
+  organization_id uuid NOT NULL REFERENCES organizations (id),
+  name            text NOT NULL,
+  role            text NOT NULL CHECK (role IN ('admin', 'client', 'reader')),
+  secret_hash     bytea NOT NULL,                        -- SHA-256 of 256 random bits
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  revoked_at      timestamptz
+);
+CREATE INDEX api_keys_organization ON api_keys (organization_id, created_at);
+
+-- Agents: the current version's number here, every version's definition beside it.
+CREATE TABLE agents (
+  id              uuid PRIMARY KEY,
+  organization_id uuid NOT NULL REFERENCES organizations (id),
+  name            text NOT NULL,
+  version         integer NOT NULL CHECK (version >= 1),
+  max_running     integer CHECK (max_running >= 0),
+  paused_at       timestamptz,
+  paused_by       text,
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  updated_at      timestamptz NOT NULL DEFAULT now(),
+  removed_at      timestamptz,
+  UNIQUE (organization_id, id)
+);
+CREATE UNIQUE INDEX agents_name ON agents (organization_id, name) WHERE removed_at IS NULL;
+
+CREATE TABLE agent_versions (
+  organization_id uuid NOT NULL,
+  agent_id        uuid NOT NULL,
+  version         integer NOT NULL,
+  definition      jsonb NOT NULL,
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (agent_id, version),
+  FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
+);
+
+-- Conversations: identity and metadata, cold. A client may create one before it says which agent it is for: its first run
+-- binds it, and from then on the agent does not change.
+CREATE TABLE conversations (
+  key             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  organization_id uuid NOT NULL REFERENCES organizations (id),
+  agent_id        uuid,
+  id              text NOT NULL CHECK (length(id) BETWEEN 1 AND 255),
+  metadata        jsonb NOT NULL DEFAULT '{}',
+  ephemeral       boolean NOT NULL DEFAULT false,        -- made for a stateless run; goes with it
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  updated_at      timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (organization_id, id),
+  UNIQUE (organization_id, key),
+  FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
+);
+CREATE INDEX conversations_updated ON conversations (organization_id, updated_at DESC, key DESC);
+CREATE INDEX conversations_ephemeral ON conversations (created_at) WHERE ephemeral;
+CREATE INDEX conversations_created ON conversations (organization_id, created_at DESC, key DESC);
+
+-- Replicas: one row per server process, the only thing that is renewed. The id is the advisory lock's key too.
+CREATE TABLE replicas (
+  id                 integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  state              text NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'draining', 'stopped', 'dead')),
+  host               text NOT NULL,
+  pid                bigint NOT NULL,
+  address            text NOT NULL,
+  version            text NOT NULL,
+  max_leases         integer NOT NULL CHECK (max_leases >= 0),
+  started_at         timestamptz NOT NULL DEFAULT now(),
+  heartbeat_at       timestamptz NOT NULL DEFAULT now(),
+  lock_missing_since timestamptz,
+  ended_at           timestamptz
+) WITH (fillfactor = 50);
+CREATE INDEX replicas_alive ON replicas (id) WHERE state IN ('live', 'draining');
+
+-- Mailboxes: hot and narrow, one per conversation that has had a run. Only 'ready' rows are in the index that claims read:
+-- what cannot run now is 'delayed' (until ready_at), 'capped', 'paused', 'leased' or 'idle'.
+CREATE TABLE mailboxes (
+  conversation_key bigint PRIMARY KEY,
+  organization_id  uuid NOT NULL,
+  agent_id         uuid NOT NULL,
+  state            text NOT NULL DEFAULT 'idle'
+                   CHECK (state IN ('idle', 'ready', 'delayed', 'capped', 'paused', 'leased')),
+  running          boolean NOT NULL DEFAULT false,        -- leased, and a run is under way
+  priority         smallint NOT NULL DEFAULT 0,           -- the head run's
+  pending          integer NOT NULL DEFAULT 0 CHECK (pending >= 0),
+  replica_id       integer REFERENCES replicas (id),
+  next_turn        bigint NOT NULL DEFAULT 1,
+  epoch            bigint NOT NULL DEFAULT 0,             -- the fencing token; only grows
+  tag              bigint NOT NULL DEFAULT 0,             -- start-time fair queuing over organizations
+  ready_at         timestamptz NOT NULL DEFAULT now(),    -- when the head run may start
+  changed_at       timestamptz NOT NULL DEFAULT now(),    -- since when it is in this state
+  paused_by        text,                                  -- this conversation itself is paused
+  CHECK ((state = 'leased') = (replica_id IS NOT NULL)),
+  CHECK (running <= (state = 'leased')),
+  CHECK (state IN ('idle', 'leased') OR pending > 0),
+  CHECK (state <> 'idle' OR pending = 0),
+  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
+CREATE INDEX mailboxes_ready   ON mailboxes (priority DESC, tag, conversation_key) WHERE state = 'ready';
+CREATE INDEX mailboxes_delayed ON mailboxes (ready_at, conversation_key) WHERE state = 'delayed';
+CREATE INDEX mailboxes_held    ON mailboxes (organization_id, agent_id, state, tag) WHERE state IN ('capped', 'paused');
+CREATE INDEX mailboxes_running ON mailboxes (organization_id, agent_id) WHERE running;
+CREATE INDEX mailboxes_leased  ON mailboxes (replica_id) WHERE replica_id IS NOT NULL;
+
+-- Runs: one per turn.
+CREATE TABLE runs (
+  id                uuid PRIMARY KEY,                      -- UUIDv7: names the partition of its events
+  organization_id   uuid NOT NULL,
+  agent_id          uuid NOT NULL,
+  conversation_key  bigint NOT NULL,
+  turn              bigint NOT NULL CHECK (turn >= 1),
+  run_type          text NOT NULL DEFAULT 'turn',
+  status            text NOT NULL DEFAULT 'pending'
+                    CHECK (status IN ('pending', 'running', 'waiting', 'completed', 'failed', 'cancelled', 'timeout')),
+  priority          smallint NOT NULL DEFAULT 0,
+  attempt           integer NOT NULL DEFAULT 0,
+  max_attempts      integer NOT NULL DEFAULT 1 CHECK (max_attempts >= 1),
+  agent_version     integer,                               -- the one that ran it
+  epoch             bigint,                                -- of the lease that runs or ran it
+  run_at            timestamptz NOT NULL DEFAULT now(),
+  expires_at        timestamptz,
+  idempotency_key   text,
+  fingerprint       bytea,                                 -- of the request that used the key
+  cancel_requested  text,                                  -- why, once somebody asked
+  action_input      jsonb NOT NULL,
+  options           jsonb NOT NULL DEFAULT '{}',           -- what the client asked of the stream and of the end
+  metadata          jsonb NOT NULL DEFAULT '{}',
+  output            json,                                  -- the turn's messages, whole
+  error             jsonb,                                 -- code and message
+  restore_mode      text,                                  -- how the agent got its memory back
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  started_at        timestamptz,
+  finished_at       timestamptz,
+  UNIQUE (conversation_key, turn),
+  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key),
+  FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
+) WITH (fillfactor = 85);
+CREATE INDEX runs_live     ON runs (conversation_key, turn) WHERE status IN ('pending', 'running', 'waiting');
+CREATE INDEX runs_created  ON runs (organization_id, id DESC);
+CREATE INDEX runs_expiring ON runs (expires_at) WHERE status = 'pending' AND expires_at IS NOT NULL;
+CREATE UNIQUE INDEX runs_idempotency ON runs (organization_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+-- What somebody asks of a run that another replica may hold: deleted when the run ends.
+CREATE TABLE run_commands (
+  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  organization_id  uuid NOT NULL,
+  conversation_key bigint NOT NULL,
+  run_id           uuid NOT NULL,
+  kind             text NOT NULL CHECK (kind IN ('cancel', 'answer')),
+  body             jsonb NOT NULL,
+  created_at       timestamptz NOT NULL DEFAULT now(),
+  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
+);
+CREATE INDEX run_commands_run ON run_commands (run_id);
+CREATE INDEX run_commands_conversation ON run_commands (conversation_key);
+
+-- The log: append-only, partitioned by the time in the run's id. Retention drops partitions, never deletes rows.
+-- json, not jsonb: what an agent says is kept as it said it.
+CREATE TABLE run_events (
+  run_id          uuid NOT NULL,
+  seq             integer NOT NULL CHECK (seq >= 1),
+  organization_id uuid NOT NULL,
+  kind            text NOT NULL,
+  data            json NOT NULL,
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (run_id, seq)
+) PARTITION BY RANGE (run_id);
+
+-- An agent's files after a run. Chunks belong to a conversation, so nothing is shared between tenants.
+CREATE TABLE snapshots (
+  run_id           uuid PRIMARY KEY,
+  organization_id  uuid NOT NULL,
+  conversation_key bigint NOT NULL,
+  turn             bigint NOT NULL,
+  epoch            bigint NOT NULL,
+  completed        boolean NOT NULL DEFAULT false,         -- only those of completed runs are restored from
+  session          jsonb NOT NULL,                         -- what the worker needs to find its session again
+  manifest         bytea NOT NULL,
+  files            integer NOT NULL,
+  bytes            bigint NOT NULL,                        -- of all files
+  added_bytes      bigint NOT NULL,                        -- stored anew, compressed
+  created_at       timestamptz NOT NULL DEFAULT now(),
+  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
+);
+CREATE INDEX snapshots_newest ON snapshots (conversation_key, turn DESC);
+
+CREATE TABLE snapshot_chunks (
+  conversation_key bigint NOT NULL,
+  hash             bytea NOT NULL,
+  organization_id  uuid NOT NULL,
+  data             bytea NOT NULL,
+  PRIMARY KEY (conversation_key, hash),
+  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
+);
+ALTER TABLE snapshot_chunks ALTER COLUMN data SET STORAGE EXTERNAL;  -- compressed already

@@ -1,0 +1,335 @@
+package io.turnkeeper.cluster;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.turnkeeper.base.Clock;
+import io.turnkeeper.db.DatabaseUrl;
+import io.turnkeeper.db.Db;
+import io.turnkeeper.db.DbTest;
+import io.turnkeeper.db.PgSession;
+import io.turnkeeper.db.Tx;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+@DbTest
+class ClusterTest {
+  private static final Duration TTL = Duration.ofSeconds(6);
+  private static final Duration GRACE = Duration.ofMillis(400);
+  private static final long PATIENCE_SECONDS = 60;
+
+  private final Db db;
+  private final DatabaseUrl url;
+  private final List<AutoCloseable> open = new ArrayList<>();
+
+  ClusterTest(Db db, DatabaseUrl url) {
+    this.db = db;
+    this.url = url;
+  }
+
+  @AfterEach
+  void stop() throws Exception {
+    for (AutoCloseable part : open.reversed()) {
+      part.close();
+    }
+    open.clear();
+    db.useTx(tx -> tx.update("DELETE FROM replicas").execute());
+  }
+
+  @Test
+  void a_replica_whose_lock_is_gone_is_taken_over_by_exactly_one() throws Exception {
+    Recorder one = new Recorder();
+    Recorder two = new Recorder();
+    start(one, GRACE);
+    start(two, GRACE);
+    int gone = stranger("now()");
+    assertThat(poll(one.takenOver, two.takenOver)).isEqualTo(gone);
+    awaitState(gone, "dead");
+    assertThat(one.takenOver).isEmpty();
+    assertThat(two.takenOver).isEmpty();
+    assertThat(one.fenced).isEmpty();
+    assertThat(two.fenced).isEmpty();
+  }
+
+  @Test
+  void an_old_heartbeat_is_death_whatever_the_lock_says() throws Exception {
+    int silent = stranger("now() - interval '1 hour'");
+    open.add(PgSession.open(url, Clock.system(), lock(silent), lock(silent)));
+    Recorder one = new Recorder();
+    start(one, GRACE);
+    assertThat(poll(one.takenOver)).isEqualTo(silent);
+  }
+
+  @Test
+  void a_cut_session_takes_its_lock_back_and_nothing_moves() throws Exception {
+    Recorder one = new Recorder();
+    Recorder two = new Recorder();
+    Duration generous = Duration.ofSeconds(20);
+    Cluster first = start(one, generous);
+    start(two, generous);
+    int id = first.replica().orElseThrow();
+    int before = lockHolder(id);
+    db.useTx(tx ->
+        tx.query("SELECT pg_terminate_backend(:pid)")
+            .bind("pid", before)
+            .mapTo(Boolean.class)
+            .one());
+    await(() -> lockHolder(id) != 0 && lockHolder(id) != before);
+    assertThat(first.replica()).hasValue(id);
+    assertThat(one.fenced).isEmpty();
+    assertThat(two.takenOver).isEmpty();
+  }
+
+  @Test
+  void a_replica_that_was_declared_dead_stops_its_workers_and_returns_under_a_new_id()
+      throws Exception {
+    Recorder one = new Recorder();
+    Cluster cluster = start(one, GRACE);
+    int id = one.next(one.joined);
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id").bind("id", id).execute());
+    assertThat(one.next(one.fenced)).isEqualTo(id);
+    int again = one.next(one.joined);
+    assertThat(again).isGreaterThan(id);
+    await(() -> cluster.replica().orElse(-1) == again);
+  }
+
+  @Test
+  void a_replica_whose_heartbeats_get_no_answer_stops_before_the_ttl_ends() throws Exception {
+    Recorder one = new Recorder();
+    Cluster cluster = start(one, GRACE);
+    int id = one.next(one.joined);
+    long silentSince = System.nanoTime();
+    db.useTx(tx -> {
+      // The heartbeat waits for this row, as it would for a network that swallows packets.
+      tx.query("SELECT id FROM replicas WHERE id = :id FOR UPDATE")
+          .bind("id", id)
+          .mapTo(Integer.class)
+          .one();
+      assertThat(one.soon(one.fenced)).isEqualTo(id);
+      assertThat(Duration.ofNanos(System.nanoTime() - silentSince)).isLessThan(TTL);
+      assertThat(cluster.replica()).isEmpty();
+    });
+    assertThat(one.next(one.joined)).isGreaterThan(id);
+  }
+
+  @Test
+  void the_deadline_counts_from_when_the_last_confirmed_heartbeat_was_sent() {
+    Recorder one = new Recorder();
+    ByHand clock = new ByHand();
+    Cluster cluster = made(one, GRACE, clock);
+    cluster.join();
+    clock.advance(TTL.multipliedBy(2).dividedBy(3));
+    assertThat(cluster.fenceIfOverdue()).isFalse();
+    clock.advance(Duration.ofMillis(1));
+    assertThat(cluster.fenceIfOverdue()).isTrue();
+    assertThat(one.fenced).hasSize(1);
+  }
+
+  @Test
+  void who_is_itself_declared_dead_takes_nothing_over() {
+    Recorder one = new Recorder();
+    Cluster cluster = made(one, GRACE, new ByHand());
+    cluster.join();
+    int gone = stranger("now() - interval '1 hour'");
+    int me = cluster.replica().orElseThrow();
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id").bind("id", me).execute());
+    cluster.bury(gone);
+    assertThat(one.takenOver).isEmpty();
+    assertThat(state(gone)).isEqualTo("live");
+  }
+
+  @Test
+  void a_takeover_does_not_stand_in_line_behind_a_transaction_of_the_dead() {
+    Recorder one = new Recorder();
+    Cluster cluster = made(one, GRACE, new ByHand());
+    cluster.join();
+    int gone = stranger("now() - interval '1 hour'");
+    db.useTx(tx -> {
+      tx.query("SELECT id FROM replicas WHERE id = :id FOR KEY SHARE")
+          .bind("id", gone)
+          .mapTo(Integer.class)
+          .one();
+      // On another thread: on this one it would be a part of this transaction.
+      CompletableFuture.runAsync(() -> cluster.bury(gone)).join();
+      assertThat(one.takenOver).isEmpty();
+    });
+    cluster.bury(gone);
+    assertThat(one.takenOver).containsExactly(gone);
+  }
+
+  @Test
+  void a_replica_that_leaves_says_so() throws Exception {
+    Recorder one = new Recorder();
+    Cluster cluster = start(one, GRACE);
+    int id = cluster.replica().orElseThrow();
+    cluster.close();
+    assertThat(state(id)).isEqualTo("stopped");
+    assertThat(lockHolder(id)).isZero();
+  }
+
+  private Cluster start(Recorder member, Duration grace) {
+    Cluster cluster = made(member, grace, Clock.system());
+    cluster.start();
+    return cluster;
+  }
+
+  private Cluster made(Recorder member, Duration grace, Clock clock) {
+    ClusterConfig config =
+        new ClusterConfig(TTL, grace, Duration.ofSeconds(1), "host", "http://localhost:1", "test");
+    Cluster cluster = new Cluster(db, url, config, member, clock);
+    open.add(cluster);
+    return cluster;
+  }
+
+  private int stranger(String heartbeatAt) {
+    return db.inTx(tx ->
+        tx.query(
+                """
+                INSERT INTO replicas (host, pid, address, version, max_leases, heartbeat_at)
+                VALUES ('h', 1, 'a', 'v', 1, %s) RETURNING id
+                """
+                    .formatted(heartbeatAt))
+            .mapTo(Integer.class)
+            .one());
+  }
+
+  private static PgSession.Taking lock(int id) {
+    return connection -> {
+      try (Statement statement = connection.createStatement()) {
+        statement.execute("SELECT pg_advisory_lock(%d, %d)".formatted(Cluster.LOCK_CLASS, id));
+      } catch (SQLException failed) {
+        throw new IllegalStateException(failed);
+      }
+    };
+  }
+
+  private int lockHolder(int id) {
+    return db.inTx(tx ->
+        tx.query(
+                """
+                SELECT coalesce(max(pid), 0) FROM pg_locks
+                 WHERE locktype = 'advisory' AND classid = :class AND objid = :id::oid AND granted
+                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                """)
+            .bind("class", Cluster.LOCK_CLASS)
+            .bind("id", id)
+            .mapTo(Integer.class)
+            .one());
+  }
+
+  private String state(int id) {
+    return db.inTx(tx ->
+        tx.query("SELECT state FROM replicas WHERE id = :id")
+            .bind("id", id)
+            .mapTo(String.class)
+            .one());
+  }
+
+  private void awaitState(int id, String state) throws InterruptedException {
+    await(() -> state(id).equals(state));
+  }
+
+  private interface Condition {
+    boolean holds();
+  }
+
+  private static void await(Condition condition) throws InterruptedException {
+    long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (!condition.holds()) {
+      assertThat(System.nanoTime()).as("deadline").isLessThan(until);
+      TimeUnit.MILLISECONDS.sleep(10);
+    }
+  }
+
+  @SafeVarargs
+  private static @Nullable Integer poll(BlockingQueue<Integer>... queues)
+      throws InterruptedException {
+    long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (System.nanoTime() < until) {
+      for (BlockingQueue<Integer> queue : queues) {
+        Integer found = queue.poll(10, TimeUnit.MILLISECONDS);
+        if (found != null) {
+          return found;
+        }
+      }
+    }
+    return null;
+  }
+
+  private static final class Recorder implements Member {
+    private final BlockingQueue<Integer> joined = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Integer> fenced = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Integer> takenOver = new LinkedBlockingQueue<>();
+    private volatile int id;
+
+    int next(BlockingQueue<Integer> queue) throws InterruptedException {
+      Integer found = queue.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      assertThat(found).isNotNull();
+      return found == null ? -1 : found;
+    }
+
+    int soon(BlockingQueue<Integer> queue) {
+      try {
+        return next(queue);
+      } catch (InterruptedException stopping) {
+        throw new IllegalStateException(stopping);
+      }
+    }
+
+    @Override
+    public void joined(int replica) {
+      id = replica;
+      joined.add(replica);
+    }
+
+    @Override
+    public void fenced() {
+      fenced.add(id);
+    }
+
+    @Override
+    public void confirmed() {}
+
+    @Override
+    public Runnable takeOver(Tx tx, int dead, int taker) {
+      takenOver.add(dead);
+      return () -> {};
+    }
+
+    @Override
+    public int maxLeases() {
+      return 1;
+    }
+  }
+
+  private static final class ByHand implements Clock {
+    private final AtomicLong nanos = new AtomicLong();
+
+    void advance(Duration time) {
+      nanos.addAndGet(time.toNanos());
+    }
+
+    @Override
+    public Instant now() {
+      return Instant.EPOCH;
+    }
+
+    @Override
+    public long nanos() {
+      return nanos.get();
+    }
+  }
+}
