@@ -163,6 +163,11 @@ public final class Conversations {
     return Transcripts.upTo(tools, organization, conversationKey, upto);
   }
 
+  /** The messages of turns that were read before; as the other. */
+  public static ArrayNode messages(List<Run> turns) {
+    return Transcripts.messages(turns);
+  }
+
   public Optional<Why> why(OrganizationId organization, RunId run) {
     return tools.db().inTx(tx -> tools.queue().why(tx, organization, run));
   }

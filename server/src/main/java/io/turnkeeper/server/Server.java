@@ -146,7 +146,8 @@ public final class Server implements AutoCloseable {
         new ArrayList<>(
             AdminRoutes.of(tenancy, agents, conversations.conversations(), view(db, queue)));
     routes.addAll(
-        LangGraphRoutes.of(new Guard(tenancy), agents, conversations.conversations(), VERSION));
+        LangGraphRoutes.of(
+            new Guard(tenancy), agents, conversations.conversations(), VERSION, clock));
     routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
     HttpServer listening =
         owned(HttpServer.start(httpConfig(), OpenApi.describing(routes, VERSION), metrics));

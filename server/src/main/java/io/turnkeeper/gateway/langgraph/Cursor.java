@@ -37,6 +37,11 @@ record Cursor(long turn, int seq, int frame) {
     return frame == frames ? turn + "." + seq : turn + "." + seq + "-" + frame;
   }
 
+  /** Whether some of an event of the turn is news to the client. */
+  boolean isBefore(long ofTurn, int ofSeq) {
+    return !covers(ofTurn, ofSeq, Integer.MAX_VALUE);
+  }
+
   /** Whether the client has this frame of an event of the turn already. */
   boolean covers(long ofTurn, int ofSeq, int ofFrame) {
     if (ofTurn != turn) {

@@ -1,6 +1,9 @@
 package io.turnkeeper.gateway.langgraph;
 
+import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -15,19 +18,28 @@ final class Permissions {
 
   private Permissions() {}
 
+  /** One answer to the first question, or one to each that {@code resume} names by its id. */
+  static List<Answer> answers(ArrayNode interrupts, JsonNode resume) {
+    List<Answer> answers = new ArrayList<>();
+    for (JsonNode interrupt : interrupts) {
+      JsonNode own = resume.path(interrupt.path("id").asString(""));
+      if (!own.isMissingNode()) {
+        answers.add(answer(Json.array().add(interrupt), own));
+      }
+    }
+    return answers.isEmpty() ? List.of(answer(interrupts, resume)) : answers;
+  }
+
   /**
    * @param interrupts what the run asks
    * @param resume an option's id; true or false; {@code {"option_id": …}}; or a decision such as
    *     {@code {"type": "approve"}}
    */
-  static Answer answer(ArrayNode interrupts, JsonNode resume) {
+  private static Answer answer(ArrayNode interrupts, JsonNode resume) {
     JsonNode asked = interrupts.path(0).path("value");
     String permission = asked.path("permission_id").asString("");
     JsonNode options = asked.path("options");
     JsonNode said = resume;
-    if (resume.isObject() && resume.has(permission)) {
-      said = resume.path(permission);
-    }
     if (said.isArray() && !said.isEmpty()) {
       said = said.path(0);
     }

@@ -19,6 +19,7 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * A body of {@code POST …/runs}, checked whole before anything is written.
  *
+ * @param checkpoint the state that the client wants to go on from
  * @param resume the answer to what the thread's run asks; missing when this is a message
  */
 record RunRequest(
@@ -32,14 +33,18 @@ record RunRequest(
     boolean cancelOnDisconnect,
     Duration delay,
     int priority,
+    @Nullable String checkpoint,
     @Nullable JsonNode resume) {
   private static final double DELAY_MAX_SECONDS = 366.0 * 24 * 3600;
   private static final int PRIORITY_MAX = 100;
   private static final int KEY_CHARS_MAX = 255;
 
   /** What a graph has and an agent program does not: refused when it asks for something. */
-  private static final List<String> UNSUPPORTED =
-      List.of("checkpoint", "checkpoint_id", "interrupt_before", "interrupt_after");
+  private static final List<String> UNSUPPORTED = List.of("interrupt_before", "interrupt_after");
+
+  private static final List<String> SPEAKERS =
+      List.of(
+          "human", "user", "ai", "assistant", "system", "developer", "tool", "function", "remove");
 
   static RunRequest read(ObjectNode node) {
     Body body = new Body(node);
@@ -74,9 +79,9 @@ record RunRequest(
       }
     }
     options.put("multitask_strategy", strategy);
+    refuseWrongTypes(body);
     JsonNode resume = body.object("command").path("resume");
     boolean resumes = !resume.isMissingNode() && !resume.isNull();
-    body.object("config");
     return new RunRequest(
         body.required("assistant_id"),
         resumes ? Json.object() : input(node.path("input")),
@@ -88,10 +93,43 @@ record RunRequest(
         onDisconnect.equals("cancel"),
         Duration.ofMillis((long) (body.seconds("after_seconds", DELAY_MAX_SECONDS) * 1000)),
         body.integer("priority", 0, -PRIORITY_MAX, PRIORITY_MAX),
+        checkpoint(body),
         resumes ? resume : null);
   }
 
-  NewTurn turn(OrganizationId organization, @Nullable String thread, Exchange exchange) {
+  /** Fields that change nothing here are still what the protocol says they are. */
+  private static void refuseWrongTypes(Body body) {
+    body.object("config");
+    body.object("context");
+    body.bool("stream_subgraphs", false);
+    body.bool("stream_resumable", false);
+    body.bool("checkpoint_during", false);
+    body.strings("feedback_keys");
+    body.word("durability", "async", "sync", "async", "exit");
+    for (String part : List.of("update", "goto")) {
+      if (body.object("command").hasNonNull(part)) {
+        throw new Refusal.Unsupported(
+            "command_not_supported",
+            "command." + part,
+            "of a command only resume is supported: an agent has no graph to steer");
+      }
+    }
+  }
+
+  private static @Nullable String checkpoint(Body body) {
+    Body checkpoint = new Body(body.object("checkpoint"));
+    if (!checkpoint.string("checkpoint_ns").orElse("").isEmpty()) {
+      throw new Refusal.Unsupported(
+          "checkpoint_not_supported", "checkpoint.checkpoint_ns", "an agent has no subgraphs");
+    }
+    return checkpoint.string("checkpoint_id").or(() -> body.string("checkpoint_id")).orElse(null);
+  }
+
+  /**
+   * @param keySuffix tells the runs of one request apart
+   */
+  NewTurn turn(
+      OrganizationId organization, @Nullable String thread, Exchange exchange, String keySuffix) {
     ObjectNode kept = options.deepCopy();
     ObjectNode trace = kept.putObject("trace");
     trace.put("traceparent", exchange.trace().traceparent());
@@ -107,10 +145,10 @@ record RunRequest(
         priority,
         delay,
         null,
-        idempotency(exchange));
+        idempotency(exchange, keySuffix));
   }
 
-  private static @Nullable Idempotency idempotency(Exchange exchange) {
+  private static @Nullable Idempotency idempotency(Exchange exchange, String suffix) {
     String key = exchange.header("idempotency-key").orElse("");
     if (key.isBlank()) {
       return null;
@@ -130,7 +168,7 @@ record RunRequest(
               .replaceFirst("/(stream|wait)$", "")
               .getBytes(java.nio.charset.StandardCharsets.UTF_8));
       digest.update(exchange.bodyBytes());
-      return new Idempotency(key, digest.digest());
+      return new Idempotency(key + suffix, digest.digest());
     } catch (NoSuchAlgorithmException missing) {
       throw new IllegalStateException(missing);
     }
@@ -190,6 +228,15 @@ record RunRequest(
             "wrong_type",
             "input.messages[" + place + "]",
             "a message must be a string, or an object whose content is a string or a list");
+      }
+      for (String word : List.of("role", "type")) {
+        JsonNode said = message.path(word);
+        if (!said.isMissingNode() && !SPEAKERS.contains(said.asString("?"))) {
+          throw new Refusal.Invalid(
+              "unknown_value",
+              "input.messages[" + place + "]." + word,
+              "%s of a message must be one of %s".formatted(word, String.join(", ", SPEAKERS)));
+        }
       }
       place++;
     }

@@ -1,5 +1,6 @@
 package io.turnkeeper.gateway.langgraph;
 
+import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.Refusal;
@@ -9,6 +10,7 @@ import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.orchestrator.Accepted;
 import io.turnkeeper.orchestrator.Conversations;
+import io.turnkeeper.orchestrator.NewTurn;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.tenancy.Caller;
@@ -29,14 +31,16 @@ final class RunRoutes {
   private static final String RUN = "run_id";
 
   private final Guard guard;
+  private final Agents agents;
   private final Conversations conversations;
   private final Threads threads;
   private final RunStreams streams;
 
-  RunRoutes(Guard guard, Conversations conversations, Threads threads, RunStreams streams) {
+  RunRoutes(Guard guard, Agents agents, Conversations conversations, RunStreams streams) {
     this.guard = guard;
+    this.agents = agents;
     this.conversations = conversations;
-    this.threads = threads;
+    this.threads = new Threads(conversations);
     this.streams = streams;
   }
 
@@ -71,11 +75,13 @@ final class RunRoutes {
     if (thread != null && (thread.isEmpty() || thread.length() > Threads.ID_CHARS_MAX)) {
       throw new Refusal.NotFound("thread", thread);
     }
+    refuseFork(caller, thread, request);
     JsonNode resume = request.resume();
     if (resume != null) {
       return resume(caller, thread, request, resume);
     }
-    Accepted accepted = conversations.post(request.turn(caller.organization(), thread, exchange));
+    Accepted accepted =
+        conversations.post(request.turn(caller.organization(), thread, exchange, ""));
     Run run =
         conversations
             .run(caller.organization(), accepted.run())
@@ -84,6 +90,24 @@ final class RunRoutes {
       exchange.responseHeader("Idempotent-Replayed", "true");
     }
     return new Asked(run, request, Cursor.START, thread == null);
+  }
+
+  /** Clients name the state that they show: fine as long as it is where the thread is. */
+  private void refuseFork(Caller caller, @Nullable String thread, RunRequest request) {
+    String checkpoint = request.checkpoint();
+    if (checkpoint == null) {
+      return;
+    }
+    boolean newest =
+        thread != null
+            && threads.isNewest(threads.thread(caller.organization(), thread), checkpoint);
+    if (!newest) {
+      throw new Refusal.Unsupported(
+          "checkpoint_not_supported",
+          "checkpoint",
+          "a run goes on from the newest state of its thread; starting from an older one is not"
+              + " supported yet");
+    }
   }
 
   /** Answers what the thread's run asks; the same run goes on. */
@@ -99,12 +123,12 @@ final class RunRoutes {
             .waiting(found)
             .orElseThrow(() ->
                 new Refusal.Conflict("not_waiting", "no run of the thread waits for an answer"));
-    Permissions.Answer answer = Permissions.answer(threads.folded(waiting).interrupts(), resume);
-    List<io.turnkeeper.eventlog.Event> seen =
-        conversations.events(caller.organization(), waiting.id(), 0, Integer.MAX_VALUE);
-    conversations.answer(waiting, answer.permission(), answer.option(), caller.keyName());
-    Cursor from = new Cursor(waiting.turn(), seen.isEmpty() ? 0 : seen.getLast().seq(), 0);
-    return new Asked(waiting, request, from, false);
+    Threads.Folded asks = threads.folded(waiting);
+    List<Permissions.Answer> answers = Permissions.answers(asks.state().interrupts(), resume);
+    for (Permissions.Answer answer : answers) {
+      conversations.answer(waiting, answer.permission(), answer.option(), caller.keyName());
+    }
+    return new Asked(waiting, request, new Cursor(waiting.turn(), asks.seen(), 0), false);
   }
 
   private void create(Exchange exchange, Caller caller) {
@@ -119,8 +143,7 @@ final class RunRoutes {
     streams.stream(
         exchange,
         asked.run(),
-        asked.request().modes(),
-        asked.from(),
+        new RunStreams.View(asked.request().modes(), asked.from()),
         asked.request().cancelOnDisconnect());
   }
 
@@ -168,12 +191,14 @@ final class RunRoutes {
   private void stream(Exchange exchange, Caller caller) throws InterruptedException {
     Run run = run(exchange, caller);
     Set<StreamMode> asked = StreamMode.read(exchange.queryAll("stream_mode"));
-    Set<StreamMode> modes =
-        asked.isEmpty() ? StreamMode.read(run.options().path("stream_mode")) : asked;
+    Set<StreamMode> modes = asked.isEmpty() ? RunStreams.modes(run) : asked;
     Cursor from = exchange.header("last-event-id").map(Cursor::parse).orElse(Cursor.START);
     streams.announce(exchange, run, stateless(exchange));
     streams.stream(
-        exchange, run, modes, from, exchange.queryBoolean("cancel_on_disconnect", false));
+        exchange,
+        run,
+        new RunStreams.View(modes, from),
+        exchange.queryBoolean("cancel_on_disconnect", false));
   }
 
   private void cancel(Exchange exchange, Caller caller) throws InterruptedException {
@@ -202,7 +227,7 @@ final class RunRoutes {
     List<Run> chosen =
         ids == null
             ? conversations.live(threads.thread(caller.organization(), thread))
-            : ids.stream().map(id -> threads.run(caller.organization(), id)).toList();
+            : ids.stream().map(id -> run(caller.organization(), thread, id)).toList();
     for (Run run : chosen) {
       boolean fits =
           status.equals("all") || (run.status() == RunStatus.PENDING) == status.equals("pending");
@@ -224,10 +249,26 @@ final class RunRoutes {
     ArrayNode answer = Json.array();
     OrganizationId organization = caller.organization();
     for (RunRequest request : requests) {
-      Accepted accepted = conversations.post(request.turn(organization, null, exchange));
+      // All or, as far as can be known, none.
+      agents.find(organization, request.assistant());
+      refuseFork(caller, null, request);
+      if (request.resume() != null) {
+        throw new Refusal.Invalid(
+            "nothing_to_resume", "command.resume", "a run without a thread waits for nobody");
+      }
+    }
+    int place = 0;
+    for (RunRequest request : requests) {
+      // One key for the batch is a key of its own for each of its runs.
+      NewTurn turn = request.turn(organization, null, exchange, "\n" + place++);
+      Accepted accepted = conversations.post(turn);
       conversations.run(organization, accepted.run()).ifPresent(run -> answer.add(Shapes.run(run)));
     }
     exchange.json(200, answer);
+  }
+
+  private Run run(OrganizationId organization, String thread, String id) {
+    return thread.isEmpty() ? threads.run(organization, id) : threads.run(organization, thread, id);
   }
 
   private Run run(Exchange exchange, Caller caller) {

@@ -1,8 +1,10 @@
 package io.turnkeeper.gateway.langgraph;
 
 import io.turnkeeper.agents.Agents;
+import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
+import io.turnkeeper.conversation.StoredConversation;
 import io.turnkeeper.eventlog.Event;
 import io.turnkeeper.eventlog.Subscription;
 import io.turnkeeper.http.Exchange;
@@ -13,11 +15,10 @@ import io.turnkeeper.orchestrator.Conversations;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import java.time.Duration;
-import java.util.EnumSet;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -26,6 +27,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class RunStreams {
   private static final int PAGE = 500;
+  private static final int RUNS_PAGE = 50;
 
   /**
    * The client's watchdog expects steady heartbeats from the first second, also while the run is
@@ -38,11 +40,23 @@ final class RunStreams {
   private final Conversations conversations;
   private final Threads threads;
   private final Agents agents;
+  private final Clock clock;
 
-  RunStreams(Conversations conversations, Threads threads, Agents agents) {
+  RunStreams(Conversations conversations, Threads threads, Agents agents, Clock clock) {
     this.conversations = conversations;
     this.threads = threads;
     this.agents = agents;
+    this.clock = clock;
+  }
+
+  /** What a stream shows of a run: these modes, and only what the client has not seen. */
+  record View(Set<StreamMode> modes, Cursor from) {}
+
+  /** Where a stream ends. */
+  private enum Until {
+    /** With the run, or once the client has seen what a person is asked. */
+    ASKED,
+    ENDED
   }
 
   /** Names the run to the client, and the path to come back to. */
@@ -55,13 +69,11 @@ final class RunStreams {
     exchange.responseHeader("Location", path + "/stream");
   }
 
-  void stream(
-      Exchange exchange, Run run, Set<StreamMode> modes, Cursor from, boolean cancelOnDisconnect)
+  void stream(Exchange exchange, Run run, View view, boolean cancelOnDisconnect)
       throws InterruptedException {
-    RunTranslator translator = new RunTranslator(threads.subject(run, agentName(run)), modes);
     SseStream out = exchange.sse();
     try (Subscription news = conversations.subscribe(run.conversation().key())) {
-      copy(run, translator, from, out, news);
+      copy(run, view, Until.ASKED, new Live(out, news));
       out.end();
     } catch (StreamClosed closed) {
       if (cancelOnDisconnect && closed.reason() == StreamClosed.Reason.PEER) {
@@ -71,75 +83,116 @@ final class RunStreams {
     }
   }
 
-  private void copy(
-      Run run, RunTranslator translator, Cursor from, SseStream out, Subscription news)
-      throws InterruptedException {
+  private void copy(Run run, View view, Until until, Live live) throws InterruptedException {
+    RunTranslator translator = null;
     int after = 0;
-    Duration silent = Duration.ZERO;
+    boolean asked = false;
     while (true) {
       List<Event> page = conversations.events(run.organization(), run.id(), after, PAGE);
       for (Event event : page) {
+        if (translator == null) {
+          // What the conversation held before is settled once its run has begun, and not earlier.
+          translator = new RunTranslator(threads.subject(run, agentName(run)), view.modes());
+        }
         after = event.seq();
-        send(run, event.seq(), translator.apply(event.kind(), event.data()), from, out);
+        send(run, event.seq(), translator.apply(event.kind(), event.data()), view.from(), live);
+        if (event.kind().startsWith("permission.")) {
+          asked = translator.interrupted() && view.from().isBefore(run.turn(), event.seq());
+        }
       }
-      if (translator.ended() || (page.size() < PAGE && translator.interrupted())) {
+      if (translator != null && translator.ended()) {
         return;
-      }
-      if (!page.isEmpty()) {
-        silent = Duration.ZERO;
       }
       if (page.size() == PAGE) {
         continue;
       }
-      boolean woken = false;
-      while (!woken && silent.compareTo(HEARTBEAT) < 0 && out.isOpen()) {
-        woken = news.await(LOOK);
-        silent = silent.plus(LOOK);
+      if (asked && until == Until.ASKED) {
+        return;
       }
-      if (!woken) {
-        out.heartbeat();
-        silent = Duration.ZERO;
+      live.await();
+    }
+  }
+
+  /** An open stream, and the way to hear that there is more for it. */
+  private final class Live {
+    private final SseStream out;
+    private final Subscription news;
+    private long beatAt = nextBeat();
+
+    private Live(SseStream out, Subscription news) {
+      this.out = out;
+      this.news = news;
+    }
+
+    void send(String event, String id, JsonNode data) {
+      out.send(event, id, data);
+      beatAt = nextBeat();
+    }
+
+    boolean isOpen() {
+      return out.isOpen();
+    }
+
+    /** Waits for news, at most until a heartbeat is due; news of other runs do not put it off. */
+    void await() throws InterruptedException {
+      long left = beatAt - clock.nanos();
+      while (left > 0 && out.isOpen()) {
+        if (news.await(left < LOOK.toNanos() ? Duration.ofNanos(left) : LOOK)) {
+          return;
+        }
+        left = beatAt - clock.nanos();
       }
+      out.heartbeat();
+      beatAt = nextBeat();
+    }
+
+    private long nextBeat() {
+      return clock.nanos() + HEARTBEAT.toNanos();
     }
   }
 
   private static void send(
-      Run run, int seq, List<RunTranslator.Frame> frames, Cursor from, SseStream out) {
+      Run run, int seq, List<RunTranslator.Frame> frames, Cursor from, Live live) {
     for (int i = 1; i <= frames.size(); i++) {
       if (!from.covers(run.turn(), seq, i)) {
         RunTranslator.Frame frame = frames.get(i - 1);
-        out.send(frame.event(), Cursor.id(run.turn(), seq, i, frames.size()), frame.data());
+        live.send(frame.event(), Cursor.id(run.turn(), seq, i, frames.size()), frame.data());
       }
     }
   }
 
-  /**
-   * Streams what the thread's runs do from now on, one after the other, until the client leaves.
-   */
-  void follow(Exchange exchange, io.turnkeeper.conversation.StoredConversation thread, Cursor from)
+  /** Streams what the thread's runs do, one after the other, until the client leaves. */
+  void follow(Exchange exchange, StoredConversation thread, Cursor from)
       throws InterruptedException {
     SseStream out = exchange.sse();
     Cursor at = from;
     try (Subscription news = conversations.subscribe(thread.key())) {
-      while (out.isOpen()) {
-        long done = at.turn();
-        List<Run> later =
-            conversations.turns(thread, Long.MAX_VALUE).stream()
-                .filter(run -> run.turn() >= done)
-                .toList();
-        for (Run run : later) {
-          RunTranslator translator =
-              new RunTranslator(
-                  threads.subject(run, agentName(run)),
-                  EnumSet.of(StreamMode.VALUES, StreamMode.UPDATES, StreamMode.MESSAGES_TUPLE));
-          copy(run, translator, at, out, news);
+      Live live = new Live(out, news);
+      while (live.isOpen()) {
+        for (Run run : from(thread, at.turn())) {
+          copy(run, new View(modes(run), at), Until.ENDED, live);
           at = new Cursor(run.turn() + 1, 0, 0);
         }
-        if (!news.await(HEARTBEAT)) {
-          out.heartbeat();
-        }
+        live.await();
       }
     }
+  }
+
+  /** The runs of this turn and of later ones, in their order. */
+  private List<Run> from(StoredConversation thread, long turn) {
+    List<Run> newestFirst = new ArrayList<>();
+    while (true) {
+      List<Run> page = conversations.runs(thread, Set.of(), RUNS_PAGE, newestFirst.size());
+      newestFirst.addAll(page);
+      if (page.size() < RUNS_PAGE || page.getLast().turn() <= turn) {
+        return newestFirst.reversed().stream().filter(run -> run.turn() >= turn).toList();
+      }
+    }
+  }
+
+  /** Those that the run was asked with. */
+  static Set<StreamMode> modes(Run run) {
+    return StreamMode.read(run.options().path("stream_mode"));
   }
 
   /** Answers with the values once the run has ended, or waits for a person. */
@@ -172,13 +225,10 @@ final class RunStreams {
           .put("message", error.path("message").asString(""));
       return result;
     }
-    ArrayNode messages =
-        conversations.messages(run.organization(), run.conversation().key(), run.turn());
-    ObjectNode values = Shapes.values(messages);
-    if (run.status() == RunStatus.WAITING) {
-      values.set("__interrupt__", threads.folded(run).interrupts());
-    }
-    return values;
+    return run.status() == RunStatus.WAITING
+        ? threads.folded(run).state().valuesNow()
+        : Shapes.values(
+            conversations.messages(run.organization(), run.conversation().key(), run.turn()));
   }
 
   private String agentName(Run run) {

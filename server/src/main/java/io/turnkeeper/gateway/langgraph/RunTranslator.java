@@ -33,6 +33,7 @@ final class RunTranslator {
   private final Set<String> announced = new HashSet<>();
   private final Map<String, JsonNode> openPermissions = new LinkedHashMap<>();
   private boolean metadataSent;
+  private boolean started;
   private boolean ended;
 
   RunTranslator(Subject subject, Set<StreamMode> modes) {
@@ -50,6 +51,7 @@ final class RunTranslator {
     }
     switch (kind) {
       case "run.started" -> {
+        started = true;
         metadata(data.path("attempt").asInt(1), frames);
         values(frames);
       }
@@ -60,10 +62,18 @@ final class RunTranslator {
           interrupt(frames);
         }
       }
-      case "permission.resolved" -> openPermissions.remove(data.path("id").asString(""));
+      case "permission.resolved" -> {
+        boolean answered = openPermissions.remove(data.path("id").asString("")) != null;
+        if (answered && interrupted()) {
+          interrupt(frames);
+        }
+      }
       case "run.completed", "run.cancelled" -> {
-        complete(frames);
-        values(frames);
+        // A run that never started is no part of the conversation: there is nothing to show of it.
+        if (started) {
+          complete(frames);
+          values(frames);
+        }
         ended = true;
       }
       case "run.failed", "run.timeout" -> {
@@ -185,8 +195,10 @@ final class RunTranslator {
 
   private void tool(JsonNode update, List<Frame> frames) {
     ObjectNode message = fold.currentMessage();
-    boolean first = update.path("sessionUpdate").asString("").equals("tool_call");
-    ObjectNode result = result(update.path("toolCallId").asString(""));
+    String id = update.path("toolCallId").asString("");
+    // Some agents begin a call with an update.
+    boolean first = announced.add("call " + id);
+    ObjectNode result = result(id);
     if (message != null && first) {
       partial(message, frames);
       if (modes.contains(StreamMode.MESSAGES_TUPLE)) {
@@ -204,7 +216,7 @@ final class RunTranslator {
         tuple(chunk, frames);
       }
     }
-    if (result != null && announced.add("result " + result.path("id").asString(""))) {
+    if (result != null && announced.add("result " + id)) {
       if (modes.contains(StreamMode.MESSAGES_TUPLE)) {
         tuple(result, frames);
       }

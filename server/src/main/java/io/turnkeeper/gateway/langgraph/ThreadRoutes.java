@@ -26,6 +26,9 @@ final class ThreadRoutes {
   private static final int OFFSET_MAX = 1_000_000;
   private static final String ID = "thread_id";
 
+  /** What a thread's stream may be asked for; its runs are shown in the modes of each. */
+  private static final List<String> FOLLOWED = List.of("run_modes", "lifecycle", "state_update");
+
   private final Guard guard;
   private final Conversations conversations;
   private final Threads threads;
@@ -134,8 +137,12 @@ final class ThreadRoutes {
       exchange.responseHeader("X-Pagination-Next", Integer.toString(offset + limit));
     }
     ArrayNode answer = Json.array();
+    boolean whole = select == null || select.contains("values") || select.contains("interrupts");
     for (StoredConversation thread : more ? found.subList(0, limit) : found) {
-      answer.add(selected(shown(thread), select));
+      answer.add(
+          whole
+              ? selected(shown(thread), select)
+              : selected(Shapes.thread(thread, Json.object(), Json.array()), select));
     }
     exchange.json(200, answer);
   }
@@ -192,15 +199,15 @@ final class ThreadRoutes {
 
   private void state(Exchange exchange, Caller caller) {
     StoredConversation thread = thread(exchange, caller);
-    List<Run> ended = ended(thread);
-    exchange.json(
-        200,
-        Shapes.state(
-            thread,
-            Shapes.values(threads.messages(thread)),
-            last(ended, 0),
-            last(ended, 1),
-            threads.interrupts(thread)));
+    Threads.Now now = threads.now(thread);
+    exchange.json(200, stateNow(thread, now, ended(turns(thread))));
+  }
+
+  private ObjectNode stateNow(StoredConversation thread, Threads.Now now, List<Run> ended) {
+    Run waiting = now.waiting();
+    return waiting == null
+        ? Shapes.state(thread, now.values(), last(ended, 0), last(ended, 1), now.interrupts())
+        : Shapes.state(thread, now.values(), waiting, last(ended, 0), now.interrupts());
   }
 
   private void stateAt(Exchange exchange, Caller caller) {
@@ -219,14 +226,19 @@ final class ThreadRoutes {
   }
 
   private void stateAt(Exchange exchange, StoredConversation thread, String checkpoint) {
-    List<Run> ended = ended(thread);
+    List<Run> turns = turns(thread);
+    List<Run> ended = ended(turns);
     for (int i = 0; i < ended.size(); i++) {
       if (ended.get(i).id().toString().equals(checkpoint)) {
-        exchange.json(200, stateAfter(thread, ended, i));
+        exchange.json(200, stateAfter(thread, turns, ended, i));
         return;
       }
     }
-    throw new Refusal.NotFound("checkpoint", checkpoint);
+    Threads.Now now = threads.now(thread);
+    if (!isAt(now.waiting(), checkpoint)) {
+      throw new Refusal.NotFound("checkpoint", checkpoint);
+    }
+    exchange.json(200, stateNow(thread, now, ended));
   }
 
   private void history(Exchange exchange, Caller caller) {
@@ -237,12 +249,20 @@ final class ThreadRoutes {
             ? exchange.queryInt("limit", 10, 1, LIMIT_MAX)
             : body.integer("limit", 10, 1, LIMIT_MAX);
     String before = before(exchange, body);
-    List<Run> ended = ended(thread);
+    List<Run> turns = turns(thread);
+    List<Run> ended = ended(turns);
     ArrayNode states = Json.array();
     boolean reached = before.isEmpty();
+    Threads.Now now = threads.now(thread);
+    if (now.waiting() != null) {
+      if (reached) {
+        states.add(stateNow(thread, now, ended));
+      }
+      reached = reached || isAt(now.waiting(), before);
+    }
     for (int i = ended.size() - 1; i >= 0 && states.size() < limit; i--) {
       if (reached) {
-        states.add(stateAfter(thread, ended, i));
+        states.add(stateAfter(thread, turns, ended, i));
       } else {
         reached = ended.get(i).id().toString().equals(before);
       }
@@ -262,11 +282,18 @@ final class ThreadRoutes {
         : nested.isString() ? nested.stringValue() : exchange.query("before").orElse("");
   }
 
-  private ObjectNode stateAfter(StoredConversation thread, List<Run> ended, int place) {
+  private static boolean isAt(@Nullable Run run, String checkpoint) {
+    return run != null && run.id().toString().equals(checkpoint);
+  }
+
+  private static ObjectNode stateAfter(
+      StoredConversation thread, List<Run> turns, List<Run> ended, int place) {
     Run run = ended.get(place);
     return Shapes.state(
         thread,
-        Shapes.values(conversations.messages(thread.organization(), thread.key(), run.turn())),
+        Shapes.values(
+            Conversations.messages(
+                turns.stream().filter(turn -> turn.turn() <= run.turn()).toList())),
         run,
         place == 0 ? null : ended.get(place - 1),
         Json.array());
@@ -274,6 +301,16 @@ final class ThreadRoutes {
 
   private void stream(Exchange exchange, Caller caller) throws InterruptedException {
     StoredConversation thread = thread(exchange, caller);
+    for (String list : exchange.queryAll("stream_mode")) {
+      for (String mode : list.replaceAll("[\\[\\]\"\\s]", "").split(",")) {
+        if (!FOLLOWED.contains(mode)) {
+          throw new Refusal.Invalid(
+              "unknown_stream_mode",
+              "stream_mode",
+              "stream_mode of a thread must be one or more of " + String.join(", ", FOLLOWED));
+        }
+      }
+    }
     streams.follow(
         exchange,
         thread,
@@ -290,10 +327,14 @@ final class ThreadRoutes {
     return newest.isEmpty() ? Cursor.START : new Cursor(newest.getFirst().turn() + 1, 0, 0);
   }
 
+  private List<Run> turns(StoredConversation thread) {
+    return conversations.turns(thread, Long.MAX_VALUE);
+  }
+
   /** Those that have ended and had begun, in their order. */
-  private List<Run> ended(StoredConversation thread) {
+  private static List<Run> ended(List<Run> turns) {
     List<Run> ended = new ArrayList<>();
-    for (Run run : conversations.turns(thread, Long.MAX_VALUE)) {
+    for (Run run : turns) {
       if (run.status().terminal() && run.times().started() != null) {
         ended.add(run);
       }
@@ -311,8 +352,8 @@ final class ThreadRoutes {
   }
 
   private ObjectNode shown(StoredConversation thread) {
-    return Shapes.thread(
-        thread, Shapes.values(threads.messages(thread)), threads.interrupts(thread));
+    Threads.Now now = threads.now(thread);
+    return Shapes.thread(thread, now.values(), now.interrupts());
   }
 
   static ObjectNode selected(ObjectNode node, @Nullable List<String> select) {

@@ -9,15 +9,25 @@ import io.turnkeeper.eventlog.Event;
 import io.turnkeeper.orchestrator.Conversations;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Finds what a request names, and puts together what it shows of a conversation. */
 final class Threads {
   static final int ID_CHARS_MAX = 255;
   private static final int EVENTS_PAGE = 1_000;
+  private static final int RUNS_PAGE = 50;
+  private static final Set<RunStatus> ENDED =
+      Arrays.stream(RunStatus.values())
+          .filter(RunStatus::terminal)
+          .collect(Collectors.toUnmodifiableSet());
 
   private final Conversations conversations;
 
@@ -62,13 +72,43 @@ final class Threads {
     return new RunTranslator.Subject(run.id().toString(), run.conversation().id(), agent, before);
   }
 
-  /** What the thread's run asks a person, if it does. */
-  ArrayNode interrupts(StoredConversation thread) {
-    if (thread.activity() != Activity.WAITING) {
-      return Json.array();
+  /**
+   * What a thread shows.
+   *
+   * @param interrupts what its run asks a person
+   * @param waiting the run that asks
+   */
+  record Now(ObjectNode values, ArrayNode interrupts, @Nullable Run waiting) {}
+
+  /** A run that waits for a person shows what it has said so far: the question is about that. */
+  Now now(StoredConversation thread) {
+    Run run = thread.activity() == Activity.WAITING ? waiting(thread).orElse(null) : null;
+    if (run == null) {
+      return new Now(Shapes.values(messages(thread)), Json.array(), null);
     }
+    RunTranslator state = folded(run).state();
+    ObjectNode values = state.valuesNow();
+    values.remove("__interrupt__");
+    return new Now(values, state.interrupts(), run);
+  }
+
+  /**
+   * Whether a checkpoint names the thread's newest state, from which its next run goes on anyway.
+   */
+  boolean isNewest(StoredConversation thread, String checkpoint) {
     Optional<Run> waiting = waiting(thread);
-    return waiting.map(run -> folded(run).interrupts()).orElseGet(Json::array);
+    if (waiting.isPresent()) {
+      return waiting.get().id().toString().equals(checkpoint);
+    }
+    int offset = 0;
+    while (true) {
+      List<Run> page = conversations.runs(thread, ENDED, RUNS_PAGE, offset);
+      Optional<Run> newest = page.stream().filter(run -> run.times().started() != null).findFirst();
+      if (newest.isPresent() || page.size() < RUNS_PAGE) {
+        return newest.isPresent() && newest.get().id().toString().equals(checkpoint);
+      }
+      offset += RUNS_PAGE;
+    }
   }
 
   Optional<Run> waiting(StoredConversation thread) {
@@ -77,18 +117,26 @@ final class Threads {
         .findFirst();
   }
 
-  /** The run's whole log as it is now. */
-  RunTranslator folded(Run run) {
+  /**
+   * A run's whole log as it is now.
+   *
+   * @param seen the number of its last event
+   */
+  record Folded(RunTranslator state, int seen) {}
+
+  Folded folded(Run run) {
     RunTranslator translator =
         new RunTranslator(subject(run, "agent"), EnumSet.noneOf(StreamMode.class));
     int after = 0;
     while (true) {
       List<Event> page = conversations.events(run.organization(), run.id(), after, EVENTS_PAGE);
-      page.forEach(event -> translator.apply(event.kind(), event.data()));
-      if (page.size() < EVENTS_PAGE) {
-        return translator;
+      for (Event event : page) {
+        translator.apply(event.kind(), event.data());
+        after = event.seq();
       }
-      after = page.getLast().seq();
+      if (page.size() < EVENTS_PAGE) {
+        return new Folded(translator, after);
+      }
     }
   }
 }

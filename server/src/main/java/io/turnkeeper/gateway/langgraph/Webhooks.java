@@ -33,14 +33,7 @@ final class Webhooks {
         return false;
       }
       for (InetAddress address : InetAddress.getAllByName(uri.getHost())) {
-        boolean uniqueLocal =
-            address.getAddress().length == 16 && (address.getAddress()[0] & 0xfe) == 0xfc;
-        if (address.isLoopbackAddress()
-            || address.isAnyLocalAddress()
-            || address.isLinkLocalAddress()
-            || address.isSiteLocalAddress()
-            || address.isMulticastAddress()
-            || uniqueLocal) {
+        if (!isPublic(address)) {
           return false;
         }
       }
@@ -48,5 +41,31 @@ final class Webhooks {
     } catch (IllegalArgumentException | UnknownHostException notAnAddress) {
       return false;
     }
+  }
+
+  private static boolean isPublic(InetAddress address) {
+    if (address.isLoopbackAddress()
+        || address.isAnyLocalAddress()
+        || address.isLinkLocalAddress()
+        || address.isSiteLocalAddress()
+        || address.isMulticastAddress()) {
+      return false;
+    }
+    byte[] bytes = address.getAddress();
+    int first = bytes[0] & 0xff;
+    int second = bytes[1] & 0xff;
+    if (bytes.length == 4) {
+      boolean thisNetwork = first == 0;
+      boolean carrierShared = first == 100 && (second & 0xc0) == 64;
+      boolean benchmarks = first == 198 && (second & 0xfe) == 18;
+      boolean protocols = first == 192 && second == 0 && bytes[2] == 0;
+      boolean reserved = first >= 240;
+      return !(thisNetwork || carrierShared || benchmarks || protocols || reserved);
+    }
+    boolean uniqueLocal = (first & 0xfe) == 0xfc;
+    // Both carry an IPv4 address inside, which may be any of the above.
+    boolean translated = first == 0x00 && second == 0x64;
+    boolean sixToFour = first == 0x20 && second == 0x02;
+    return !(uniqueLocal || translated || sixToFour);
   }
 }
