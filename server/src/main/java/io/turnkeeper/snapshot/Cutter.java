@@ -89,7 +89,7 @@ final class Cutter {
       grown(file);
     }
     pack(small);
-    return new Seen(manifest(tree), Map.copyOf(now));
+    return new Seen(manifest(tree), null, Map.copyOf(now));
   }
 
   /** A shared chunk of which little is still in use is given up: its files are packed again. */
@@ -230,7 +230,7 @@ final class Cutter {
     Manifest.Regular was = old.get(file.path());
     try (InputStream in = Files.newInputStream(source, LinkOption.NOFOLLOW_LINKS)) {
       Bounded bounded = new Bounded(in, stat.size());
-      byte[] leftOver = was == null ? new byte[0] : prefix(file.path(), was, bounded, extents);
+      byte[] leftOver = was == null ? new byte[0] : prefix(was, bounded, extents);
       ChunkStream own = new ChunkStream(table);
       own.write(extents, leftOver, 0, leftOver.length);
       byte[] buffer = new byte[Chunker.MAX];
@@ -243,21 +243,12 @@ final class Cutter {
   }
 
   /** Keeps the pieces that the file still begins with; answers what was read beyond them. */
-  private byte[] prefix(String path, Manifest.Regular was, Bounded in, List<Extent> extents)
+  private byte[] prefix(Manifest.Regular was, Bounded in, List<Extent> extents)
       throws IOException {
     List<Extent> kept = withoutLittleTails(was.extents());
-    boolean whole =
-        kept.stream().allMatch(e -> e.length() == before.chunks().get(e.chunk()).length());
-    if (!whole) {
-      FileSeen last = seen.get(path);
-      byte[] data = in.exactly((int) Math.min(was.size(), SMALL));
-      if (last != null
-          && data.length == was.size()
-          && Hash.of(data, 0, data.length).equals(last.content())) {
-        extents.addAll(known(was.extents()));
-        return new byte[0];
-      }
-      return data;
+    if (kept.stream().anyMatch(this::shared)) {
+      // It grows: from now on it has chunks of its own.
+      return new byte[0];
     }
     for (Extent extent : kept) {
       byte[] data = in.exactly(extent.length());
@@ -268,6 +259,10 @@ final class Cutter {
       extents.addAll(known(List.of(extent)));
     }
     return new byte[0];
+  }
+
+  private boolean shared(Extent extent) {
+    return extent.length() < before.chunks().get(extent.chunk()).length();
   }
 
   private static List<Extent> withoutLittleTails(List<Extent> extents) {

@@ -8,6 +8,7 @@ import io.turnkeeper.db.Tx;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -64,7 +65,7 @@ final class DatabaseStore implements Store {
 
   private Saved attempt(Save save, boolean onEarlier) throws IOException, InterruptedException {
     Seen remembered = onEarlier ? memory.of(save.conversation()) : null;
-    Manifest before = before(save, onEarlier, remembered);
+    StoredManifest.Opened before = before(save, onEarlier, remembered);
     long started = System.currentTimeMillis();
     Tree tree = Tree.settled(save.files().root(), selection(save.files()));
     if (tree.bytes() > limits.bytesMax()) {
@@ -80,32 +81,45 @@ final class DatabaseStore implements Store {
       Tree whole = copies.of(tree, known, settling);
       settling.readFrom(copies.copies());
       Upload upload = new Upload(db, save);
-      Seen seen = new Cutter(save.files().root(), before, known, settling, upload).cut(whole);
+      Seen seen = new Cutter(save.files().root(), before.manifest(), known, settling, upload).cut(whole);
       Manifest manifest = seen.manifest();
-      long added = upload.finish(manifest);
-      memory.remember(save.conversation(), seen);
-      return new Saved.Stored(manifest.files(), manifest.bytes(), added);
+      Upload.Finished finished = upload.finish(manifest, before.base());
+      memory.remember(save.conversation(), seen.on(finished.base()));
+      return new Saved.Stored(manifest.files(), manifest.bytes(), finished.bytes());
     }
   }
 
   /** Checks the lease before anything is read, and finds what to build on. */
-  private Manifest before(Save save, boolean onEarlier, @Nullable Seen remembered) {
+  private StoredManifest.Opened before(Save save, boolean onEarlier, @Nullable Seen remembered) {
+    StoredManifest.Opened nothing = new StoredManifest.Opened(Manifest.EMPTY, null);
     return db.inTx(tx -> {
       Fence.hold(tx, save);
       if (remembered != null) {
-        return remembered.manifest();
+        return new StoredManifest.Opened(remembered.manifest(), remembered.base());
       }
       try {
         return onEarlier
             ? newestRow(tx, save.conversation())
-                .map(row -> Manifest.decode(row.manifest()))
-                .orElse(Manifest.EMPTY)
-            : Manifest.EMPTY;
+                .map(row -> open(tx, save.conversation(), row.manifest()))
+                .orElse(nothing)
+            : nothing;
       } catch (CorruptSnapshot damaged) {
         log.warn("the snapshot before cannot be built on: {}", damaged.getMessage());
-        return Manifest.EMPTY;
+        return nothing;
       }
     });
+  }
+
+  private static StoredManifest.Opened open(Tx tx, Conversation conversation, byte[] row) {
+    return StoredManifest.open(
+        row, base -> needed(chunks(tx, conversation, List.of(base)).get(base)));
+  }
+
+  private static byte[] needed(byte @Nullable [] base) {
+    if (base == null) {
+      throw new CorruptSnapshot("what its manifest builds on is gone");
+    }
+    return base;
   }
 
   private static Selection selection(StateFiles files) {
@@ -130,12 +144,16 @@ final class DatabaseStore implements Store {
       return Optional.empty();
     }
     Row row = newest.get();
-    Manifest manifest = Manifest.decode(row.manifest());
+    StoredManifest.Opened opened = db.inTx(tx -> open(tx, conversation, row.manifest()));
     memory.forget(conversation);
     try {
       Seen seen =
-          new Restoration(into.root(), manifest, names -> chunks(conversation, names)).run();
-      memory.remember(conversation, seen);
+          new Restoration(
+                  into.root(),
+                  opened.manifest(),
+                  names -> db.inTx(tx -> chunks(tx, conversation, names)))
+              .run();
+      memory.remember(conversation, seen.on(opened.base()));
     } catch (IOException failed) {
       throw new UncheckedIOException("the files could not be restored", failed);
     }
@@ -143,17 +161,16 @@ final class DatabaseStore implements Store {
         new Restored(row.run(), row.turn(), row.session(), row.files(), row.bytes()));
   }
 
-  private Map<Hash, byte[]> chunks(Conversation conversation, Collection<Hash> names) {
-    return db.inTx(tx -> {
-      Map<Hash, byte[]> found = new java.util.HashMap<>();
-      tx.query(SnapshotSql.CHUNKS)
-          .bind("organization", conversation.organization().value())
-          .bind("key", conversation.key())
-          .bind("hashes", Blobs.names(names))
-          .map((row, context) -> Map.entry(new Hash(row.getBytes("hash")), row.getBytes("data")))
-          .forEach(chunk -> found.put(chunk.getKey(), chunk.getValue()));
-      return found;
-    });
+  private static Map<Hash, byte[]> chunks(
+      Tx tx, Conversation conversation, Collection<Hash> names) {
+    Map<Hash, byte[]> found = new HashMap<>();
+    tx.query(SnapshotSql.CHUNKS)
+        .bind("organization", conversation.organization().value())
+        .bind("key", conversation.key())
+        .bind("hashes", Blobs.names(names))
+        .map((row, context) -> Map.entry(new Hash(row.getBytes("hash")), row.getBytes("data")))
+        .forEach(chunk -> found.put(chunk.getKey(), chunk.getValue()));
+    return found;
   }
 
   private static Optional<Row> newestRow(Tx tx, Conversation conversation) {
@@ -234,12 +251,21 @@ final class DatabaseStore implements Store {
         .bind("run", save.run().value())
         .bind("keep", limits.keep())
         .execute();
+    List<byte[]> rows =
+        tx.query(SnapshotSql.MANIFESTS)
+            .bind("organization", conversation.organization().value())
+            .bind("key", conversation.key())
+            .mapTo(byte[].class)
+            .list();
     Set<Hash> used = new HashSet<>();
-    tx.query(SnapshotSql.MANIFESTS)
-        .bind("organization", conversation.organization().value())
-        .bind("key", conversation.key())
-        .map((row, context) -> Manifest.decode(row.getBytes(1)))
-        .forEach(manifest -> manifest.chunks().forEach(chunk -> used.add(chunk.hash())));
+    rows.forEach(row -> StoredManifest.baseOf(row).ifPresent(used::add));
+    Map<Hash, byte[]> bases = chunks(tx, conversation, used);
+    for (byte[] row : rows) {
+      StoredManifest.open(row, base -> needed(bases.get(base)))
+          .manifest()
+          .chunks()
+          .forEach(chunk -> used.add(chunk.hash()));
+    }
     tx.update(SnapshotSql.DELETE_UNUSED)
         .bind("organization", conversation.organization().value())
         .bind("key", conversation.key())

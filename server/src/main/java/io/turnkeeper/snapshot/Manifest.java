@@ -1,6 +1,5 @@
 package io.turnkeeper.snapshot;
 
-import com.github.luben.zstd.Zstd;
 import java.io.ByteArrayOutputStream;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
@@ -14,14 +13,6 @@ import java.util.List;
  */
 record Manifest(List<Chunk> chunks, List<Entry> entries) {
   static final Manifest EMPTY = new Manifest(List.of(), List.of());
-
-  private static final int VERSION = 1;
-  private static final int LEVEL = 6;
-
-  /**
-   * Far above what the largest count of files needs; a stored number is not trusted with memory.
-   */
-  private static final int BYTES_MAX = 256 * 1024 * 1024;
 
   record Chunk(Hash hash, int length) {}
 
@@ -84,32 +75,16 @@ record Manifest(List<Chunk> chunks, List<Entry> entries) {
         }
       }
     }
-    byte[] plain = out.bytes.toByteArray();
-    byte[] packed = Zstd.compress(plain, LEVEL);
-    return ByteBuffer.allocate(5 + packed.length)
-        .put((byte) VERSION)
-        .putInt(plain.length)
-        .put(packed)
-        .array();
+    return out.bytes.toByteArray();
   }
 
   /**
    * @throws CorruptSnapshot when the bytes are not a manifest
    */
-  static Manifest decode(byte[] stored) {
+  static Manifest decode(byte[] plain) {
     try {
-      ByteBuffer in = ByteBuffer.wrap(stored);
-      int version = in.get();
-      int length = in.getInt();
-      if (version != VERSION || length < 0 || length > BYTES_MAX) {
-        throw new CorruptSnapshot("a manifest of an unknown form");
-      }
-      byte[] packed = new byte[in.remaining()];
-      in.get(packed);
-      return read(ByteBuffer.wrap(Zstd.decompress(packed, length)));
-    } catch (BufferUnderflowException
-        | IndexOutOfBoundsException
-        | com.github.luben.zstd.ZstdException broken) {
+      return read(ByteBuffer.wrap(plain));
+    } catch (BufferUnderflowException | IndexOutOfBoundsException broken) {
       throw new CorruptSnapshot("a manifest that ends early");
     }
   }

@@ -88,7 +88,7 @@ final class Restoration {
         permit(at(directory), directory.mode());
       }
     }
-    return new Seen(manifest, Map.copyOf(seen));
+    return new Seen(manifest, null, Map.copyOf(seen));
   }
 
   private static void check(Entry entry) {

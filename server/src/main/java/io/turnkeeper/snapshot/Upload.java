@@ -6,9 +6,9 @@ import io.turnkeeper.db.Tx;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** Brings one snapshot's new chunks to the database in batches, and its row with the last one. */
 final class Upload implements ChunkStream.Sink {
@@ -49,23 +49,37 @@ final class Upload implements ChunkStream.Sink {
     }
   }
 
-  /** Stores what is left and the snapshot itself; answers the bytes that it added. */
-  long finish(Manifest manifest) {
+  /**
+   * @param bytes that the snapshot added
+   * @param base what the next manifest may be a difference from
+   */
+  record Finished(long bytes, StoredManifest.@Nullable Base base) {}
+
+  /** Stores what is left and the snapshot itself. */
+  Finished finish(Manifest manifest, StoredManifest.@Nullable Base earlier) {
+    StoredManifest stored = StoredManifest.of(manifest, earlier);
+    StoredManifest.Base base = stored.base();
+    if (base != null && stored.fresh()) {
+      pending.put(base.hash(), base.plain());
+    }
     Map<Hash, byte[]> packed = packed();
-    byte[] encoded = manifest.encode();
-    long total = added + encoded.length;
+    long total = added + stored.row().length;
+    Set<Hash> needed = new HashSet<>();
+    manifest.chunks().forEach(chunk -> needed.add(chunk.hash()));
+    if (base != null) {
+      needed.add(base.hash());
+    }
     db.useTx(tx -> {
       Fence.hold(tx, save);
       add(tx, packed);
-      List<Hash> needed = manifest.chunks().stream().map(Manifest.Chunk::hash).toList();
-      if (present(tx, needed).size() < new HashSet<>(needed).size()) {
+      if (present(tx, needed).size() < needed.size()) {
         throw new MissingChunk();
       }
-      if (row(tx, manifest, encoded, total) == 0) {
+      if (row(tx, manifest, stored.row(), total) == 0) {
         throw new Fence.Refused("the run has a snapshot already");
       }
     });
-    return total;
+    return new Finished(total, base == null ? earlier : base);
   }
 
   private int row(Tx tx, Manifest manifest, byte[] encoded, long total) {
