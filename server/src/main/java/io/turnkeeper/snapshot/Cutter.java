@@ -243,8 +243,7 @@ final class Cutter {
   }
 
   /** Keeps the pieces that the file still begins with; answers what was read beyond them. */
-  private byte[] prefix(Manifest.Regular was, Bounded in, List<Extent> extents)
-      throws IOException {
+  private byte[] prefix(Manifest.Regular was, Bounded in, List<Extent> extents) throws IOException {
     List<Extent> kept = withoutLittleTails(was.extents());
     if (kept.stream().anyMatch(this::shared)) {
       // It grows: from now on it has chunks of its own.

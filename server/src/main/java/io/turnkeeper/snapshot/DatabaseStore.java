@@ -81,7 +81,8 @@ final class DatabaseStore implements Store {
       Tree whole = copies.of(tree, known, settling);
       settling.readFrom(copies.copies());
       Upload upload = new Upload(db, save);
-      Seen seen = new Cutter(save.files().root(), before.manifest(), known, settling, upload).cut(whole);
+      Seen seen =
+          new Cutter(save.files().root(), before.manifest(), known, settling, upload).cut(whole);
       Manifest manifest = seen.manifest();
       Upload.Finished finished = upload.finish(manifest, before.base());
       memory.remember(save.conversation(), seen.on(finished.base()));

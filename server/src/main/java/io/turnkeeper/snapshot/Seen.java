@@ -8,8 +8,7 @@ import org.jspecify.annotations.Nullable;
  * What is known of a conversation's files from the last time that they were saved or restored here:
  * saves the reading of those that nobody has touched since.
  */
-record Seen(
-    Manifest manifest, StoredManifest.@Nullable Base base, Map<String, FileSeen> files) {
+record Seen(Manifest manifest, StoredManifest.@Nullable Base base, Map<String, FileSeen> files) {
   Seen on(StoredManifest.@Nullable Base other) {
     return new Seen(manifest, other, files);
   }

@@ -41,11 +41,7 @@ record StoredManifest(byte[] row, @Nullable Base base, boolean fresh) {
     byte[] whole = Zstd.compress(plain, LEVEL);
     if (whole.length < SMALL) {
       byte[] row =
-          ByteBuffer.allocate(5 + whole.length)
-              .put(WHOLE)
-              .putInt(plain.length)
-              .put(whole)
-              .array();
+          ByteBuffer.allocate(5 + whole.length).put(WHOLE).putInt(plain.length).put(whole).array();
       return new StoredManifest(row, null, false);
     }
     if (base != null) {
@@ -94,8 +90,7 @@ record StoredManifest(byte[] row, @Nullable Base base, boolean fresh) {
       byte kind = in.get();
       int length = length(in);
       return switch (kind) {
-        case WHOLE ->
-            new Opened(Manifest.decode(Zstd.decompress(rest(in), length)), null);
+        case WHOLE -> new Opened(Manifest.decode(Zstd.decompress(rest(in), length)), null);
         case DIFFERENCE -> {
           int size = length(in);
           byte[] name = new byte[Hash.BYTES];

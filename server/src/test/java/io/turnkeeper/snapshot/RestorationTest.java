@@ -32,7 +32,18 @@ class RestorationTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"../evil", "/tmp/evil", "a/../../evil", "", ".", "..", "a//b", "a/./b", "a/", "a\0b"})
+      strings = {
+        "../evil",
+        "/tmp/evil",
+        "a/../../evil",
+        "",
+        ".",
+        "..",
+        "a//b",
+        "a/./b",
+        "a/",
+        "a\0b"
+      })
   void a_name_that_leads_out_is_refused_before_anything_is_touched(String name) throws IOException {
     World.write(directory.resolve("root/stays"), "x");
     for (Entry entry : List.of(file(name), new Directory(name, 0700), new Link(name, "x"))) {

@@ -94,7 +94,8 @@ class SnapshotCostTest {
           .append(new java.util.UUID(random.nextLong(), random.nextLong()))
           .append("\",\"timestamp\":\"2026-11-23T15:")
           .append(random.nextInt(60))
-          .append("Z\",\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"");
+          .append(
+              "Z\",\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"");
       for (int i = 0; i < 120; i++) {
         text.append(word((int) (Math.pow(random.nextDouble(), 3) * 4_000))).append(' ');
       }

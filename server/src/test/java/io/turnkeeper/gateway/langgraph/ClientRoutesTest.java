@@ -104,7 +104,8 @@ class ClientRoutesTest {
   private JsonNode call(String method, String path, @Nullable String body, int status) {
     var content = body == null ? BodyPublishers.noBody() : BodyPublishers.ofString(body);
     HttpResponse<String> response = send(request(path).method(method, content).build());
-    assertThat(response.statusCode()).as(method + " " + path + ": " + response.body())
+    assertThat(response.statusCode())
+        .as(method + " " + path + ": " + response.body())
         .isEqualTo(status);
     return response.body().isBlank() ? Json.object() : Json.parse(response.body());
   }
@@ -159,8 +160,7 @@ class ClientRoutesTest {
   }
 
   private List<Part> post(String path, String body) {
-    return parts(
-        request(path).POST(BodyPublishers.ofString(body)).build(), part -> false);
+    return parts(request(path).POST(BodyPublishers.ofString(body)).build(), part -> false);
   }
 
   private List<Part> join(String path, String after) {
@@ -186,7 +186,8 @@ class ClientRoutesTest {
     call("POST", "/threads", "{\"thread_id\":\"any id/ü\"}", 200);
     call("POST", "/threads", "{\"thread_id\":\"any id/ü\"}", 409);
     call("POST", "/threads", "{\"thread_id\":\"any id/ü\",\"if_exists\":\"do_nothing\"}", 200);
-    String path = "/threads/" + URLEncoder.encode(thread, StandardCharsets.UTF_8).replace("+", "%20");
+    String path =
+        "/threads/" + URLEncoder.encode(thread, StandardCharsets.UTF_8).replace("+", "%20");
     HttpRequest request =
         request(path + "/runs")
             .POST(BodyPublishers.ofString(run("count to 3", "'stream_mode':['values','custom']")))
@@ -201,7 +202,9 @@ class ClientRoutesTest {
     assertThat(all.getFirst().event()).isEqualTo("metadata");
     assertThat(all.getFirst().data().path("run_id").asString()).isEqualTo(id);
     assertThat(contents(all.getLast().data())).startsWith("human:count to 3|ai:1");
-    assertThat(all.stream().map(Part::id)).doesNotHaveDuplicates().allMatch(s -> s.startsWith("1."));
+    assertThat(all.stream().map(Part::id))
+        .doesNotHaveDuplicates()
+        .allMatch(s -> s.startsWith("1."));
     for (int i = 0; i < all.size(); i++) {
       assertThat(join(location + "/stream", all.get(i).id()))
           .isEqualTo(all.subList(i + 1, all.size()));
@@ -329,11 +332,12 @@ class ClientRoutesTest {
   void a_thread_s_stream_goes_on_over_its_runs() {
     String thread = "/threads/" + thread();
     var following =
-        java.util.concurrent.CompletableFuture.supplyAsync(
-            () ->
-                parts(
-                    request(thread + "/stream").header("Last-Event-ID", "-1").build(),
-                    part -> part.id().startsWith("2.") && contents(part.data()).contains("“two”")
+        java.util.concurrent.CompletableFuture.supplyAsync(() ->
+            parts(
+                request(thread + "/stream").header("Last-Event-ID", "-1").build(),
+                part ->
+                    part.id().startsWith("2.")
+                        && contents(part.data()).contains("“two”")
                         && contents(part.data()).split("ai:", -1).length == 3));
     call("POST", thread + "/runs/wait", run("one", ""), 200);
     call("POST", thread + "/runs/wait", run("two", ""), 200);
@@ -352,7 +356,8 @@ class ClientRoutesTest {
     assertThat(queued.path("status").asString()).isEqualTo("pending");
     JsonNode refused = call("POST", runs, run("x", "'multitask_strategy':'reject'"), 422);
     assertThat(refused.path("field").asString()).isEqualTo("multitask_strategy");
-    JsonNode values = call("POST", runs + "/wait", run("now", "'multitask_strategy':'interrupt'"), 200);
+    JsonNode values =
+        call("POST", runs + "/wait", run("now", "'multitask_strategy':'interrupt'"), 200);
     assertThat(contents(values)).contains("human:now").doesNotContain("human:two");
     for (String id : List.of(first, queued.path("run_id").asString())) {
       assertThat(call("GET", runs + "/" + id, null, 200).path("status").asString())
@@ -402,7 +407,11 @@ class ClientRoutesTest {
     JsonNode again = Json.parse(send(batch).body());
     assertThat(again.path(1).path("run_id")).isEqualTo(first.path(1).path("run_id"));
     long before = rows("runs");
-    call("POST", "/runs/batch", "[" + run("a", "") + "," + run("b", "'assistant_id':'none'") + "]", 404);
+    call(
+        "POST",
+        "/runs/batch",
+        "[" + run("a", "") + "," + run("b", "'assistant_id':'none'") + "]",
+        404);
     assertThat(rows("runs")).isEqualTo(before);
   }
 
@@ -450,7 +459,15 @@ class ClientRoutesTest {
             .path("run_id")
             .asString();
     List<String> paths =
-        List.of("", "/state", "/history", "/stream", "/runs", "/runs/RUN", "/runs/RUN/stream", "/runs/RUN/join");
+        List.of(
+            "",
+            "/state",
+            "/history",
+            "/stream",
+            "/runs",
+            "/runs/RUN",
+            "/runs/RUN/stream",
+            "/runs/RUN/join");
     for (String path : paths) {
       String theirs = path.replace("RUN", run);
       HttpRequest foreign =
@@ -487,7 +504,8 @@ class ClientRoutesTest {
     String metadata = "{\"metadata\":{\"tag\":\"" + tag + "\"}}";
     String first = call("POST", "/threads", metadata, 200).path("thread_id").asString();
     String second = call("POST", "/threads", metadata, 200).path("thread_id").asString();
-    String search = "{\"metadata\":{\"tag\":\"" + tag + "\"},\"limit\":1,\"select\":[\"thread_id\"]}";
+    String search =
+        "{\"metadata\":{\"tag\":\"" + tag + "\"},\"limit\":1,\"select\":[\"thread_id\"]}";
     HttpResponse<String> page =
         send(request("/threads/search").POST(BodyPublishers.ofString(search)).build());
     assertThat(page.body()).isEqualTo("[{\"thread_id\":\"" + second + "\"}]");
@@ -511,8 +529,7 @@ class ClientRoutesTest {
   @Test
   void assistants_are_the_agents_by_id_and_by_name() {
     HttpResponse<String> page =
-        send(
-            request("/assistants/search").POST(BodyPublishers.ofString("{\"limit\":1}")).build());
+        send(request("/assistants/search").POST(BodyPublishers.ofString("{\"limit\":1}")).build());
     assertThat(page.headers().firstValue("x-pagination-total")).contains("2");
     assertThat(page.headers().firstValue("x-pagination-next")).contains("1");
     JsonNode demo = call("GET", "/assistants/demo", null, 200);
