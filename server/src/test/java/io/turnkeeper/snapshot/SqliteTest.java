@@ -18,6 +18,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -26,6 +27,8 @@ class SqliteTest {
   @TempDir Path directory;
   private final World world;
   private final Snapshots snapshots;
+
+  private static final long WRITE_EVERY_NANOS = 2_000_000;
 
   SqliteTest(Db db) {
     this.world = new World(db);
@@ -61,7 +64,8 @@ class SqliteTest {
           Thread.ofPlatform()
               .start(() -> {
                 try {
-                  for (int i = 0; !stop.get(); i++) {
+                  // Busy, as an agent is: one that never lets go of its database is refused.
+                  for (int i = 0; !stop.get(); i++, LockSupport.parkNanos(WRITE_EVERY_NANOS)) {
                     fill(open, i, i + 1);
                     committed.set(i + 1);
                     begun.countDown();
