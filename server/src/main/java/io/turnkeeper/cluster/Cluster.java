@@ -65,6 +65,7 @@ public final class Cluster implements AutoCloseable {
   private final ClusterConfig config;
   private final Member member;
   private final Clock clock;
+  private final Notifier notifier;
   private final CountDownLatch closed = new CountDownLatch(1);
   private final List<Thread> threads;
   private final Map<Integer, Long> lockMissingSince = new HashMap<>();
@@ -77,6 +78,7 @@ public final class Cluster implements AutoCloseable {
   private volatile int me = NONE;
   private volatile boolean fenced = true;
   private volatile long confirmedNanos;
+  private volatile boolean alone;
   private volatile @Nullable PgSession session;
   private long beatNanos;
 
@@ -90,6 +92,7 @@ public final class Cluster implements AutoCloseable {
     this.member = member;
     this.clock = clock;
     Duration third = config.ttl().dividedBy(3);
+    this.notifier = new Notifier(db, () -> me, () -> !alone && !fenced);
     this.heart = Db.open(sessionUrl, 1, third, third);
     this.threads =
         List.of(
@@ -111,6 +114,12 @@ public final class Cluster implements AutoCloseable {
   public void start() {
     join();
     threads.forEach(Thread::start);
+    notifier.start();
+  }
+
+  /** Tells the other replicas, soon and together with what else there is. Never waits. */
+  public void tell(News news) {
+    notifier.tell(news);
   }
 
   /** The id under which this replica is a member now; empty while it is fenced. */
@@ -146,6 +155,7 @@ public final class Cluster implements AutoCloseable {
   /** Leaves. Everything it held must have been given back before. */
   @Override
   public void close() {
+    notifier.close();
     closed.countDown();
     threads.forEach(Thread::interrupt);
     try {
@@ -253,6 +263,7 @@ public final class Cluster implements AutoCloseable {
     if (beats) {
       member.confirmed();
     }
+    alone = seen.size() == 1;
     for (Seen other : seen) {
       if (!other.me() && isDead(other)) {
         suspect(other.id());
@@ -312,8 +323,10 @@ public final class Cluster implements AutoCloseable {
           PgSession.open(
               sessionUrl,
               clock,
-              connection -> joined.set(insertAndLock(connection)),
-              connection -> lockAgain(connection, joined.get()));
+              new PgSession.Takes(
+                  connection -> joined.set(insertAndLock(connection)),
+                  connection -> lockAgain(connection, joined.get())),
+              new Ear());
     } catch (SQLException failed) {
       throw new Refusal.Unavailable(
           "database_unavailable",
@@ -326,6 +339,7 @@ public final class Cluster implements AutoCloseable {
       me = id;
       beatNanos = sent;
       confirmedNanos = sent;
+      alone = false;
       fenced = false;
       log.info("joined as replica {}", id);
       member.joined(id);
@@ -340,7 +354,20 @@ public final class Cluster implements AutoCloseable {
       join.setString(4, config.version());
       join.setInt(5, member.maxLeases());
       join.setInt(6, LOCK_CLASS);
-      return locked(join);
+      int id = locked(join);
+      listen(connection, id);
+      return id;
+    }
+  }
+
+  /** Whoever was alone until now learns from the greeting that somebody listens. */
+  private static void listen(Connection connection, int id) throws SQLException {
+    try (PreparedStatement listen = connection.prepareStatement("LISTEN " + Notifier.CHANNEL);
+        PreparedStatement greet = connection.prepareStatement(ClusterSql.GREET)) {
+      listen.execute();
+      greet.setString(1, Notifier.CHANNEL);
+      greet.setString(2, id + ":");
+      greet.execute();
     }
   }
 
@@ -350,6 +377,21 @@ public final class Cluster implements AutoCloseable {
       lock.setInt(2, LOCK_CLASS);
       lock.setInt(3, id);
       locked(lock);
+      listen(connection, id);
+    }
+  }
+
+  private final class Ear implements PgSession.Listener {
+    @Override
+    public void notified(String payload) {
+      List<News> heard = Notifier.heard(me, payload);
+      alone &= payload.startsWith(me + ":");
+      heard.forEach(member::heard);
+    }
+
+    @Override
+    public void back() {
+      member.missed();
     }
   }
 

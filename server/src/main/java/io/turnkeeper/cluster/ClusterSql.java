@@ -118,5 +118,19 @@ final class ClusterSql {
        ORDER BY p.id DESC LIMIT 100
       """;
 
+  static final String GREET =
+      """
+      SELECT pg_notify(?, ?)
+      """;
+
+  /**
+   * Waits for no disk: who misses a notification that a crash has eaten looks again by itself soon.
+   */
+  static final String NOTIFY =
+      """
+      SELECT count(pg_notify(:channel, i.payload)), set_config('synchronous_commit', 'off', true)
+        FROM unnest(:payloads::text[]) AS i(payload)
+      """;
+
   private ClusterSql() {}
 }

@@ -26,6 +26,12 @@ public interface Member {
    */
   Runnable takeOver(Tx tx, int dead, int taker);
 
+  /** Another replica tells something. */
+  void heard(News news);
+
+  /** News may have been missed: look at everything. */
+  void missed();
+
   /** The most leases that it may hold now. */
   int maxLeases();
 }

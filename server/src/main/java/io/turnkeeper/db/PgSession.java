@@ -10,12 +10,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
+import org.postgresql.PGNotification;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One connection outside the pool, kept for what ends with it: session locks. When it breaks, that
- * shows at once, and it is opened again until it is closed here.
+ * One connection outside the pool, kept for what ends with it: session locks, and what it listens
+ * to. When it breaks, that shows at once, and it is opened again until it is closed here.
  */
 public final class PgSession implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(PgSession.class);
@@ -32,16 +33,35 @@ public final class PgSession implements AutoCloseable {
     void on(Connection fresh) throws SQLException;
   }
 
+  /**
+   * Told on the session's thread; must not block.
+   */
+  public interface Listener {
+    /** What came over a channel that the connection listens to. */
+    void notified(String payload);
+
+    /** The connection was away, and is back: what came meanwhile is lost. */
+    void back();
+  }
+
   private final DatabaseUrl url;
   private final Clock clock;
   private final Taking again;
+  private final Listener listener;
   private final Thread thread;
   private final CountDownLatch closed = new CountDownLatch(1);
   private volatile long lostSinceNanos;
   private volatile boolean held;
   private volatile @Nullable Connection connection;
 
-  private PgSession(DatabaseUrl url, Clock clock, Taking again) {
+  /**
+   * @param first what the first connection takes
+   * @param again what each later one takes; called on a thread of the session
+   */
+  public record Takes(Taking first, Taking again) {}
+
+  private PgSession(DatabaseUrl url, Clock clock, Taking again, Listener listener) {
+    this.listener = listener;
     this.url = url;
     this.clock = clock;
     this.again = again;
@@ -51,14 +71,12 @@ public final class PgSession implements AutoCloseable {
   /**
    * Connects, within seconds.
    *
-   * @param first what the first connection takes
-   * @param again what each later one takes; called on a thread of this session
-   * @throws SQLException the database does not answer, or {@code first} failed
+   * @throws SQLException the database does not answer, or what is first taken could not be had
    */
-  public static PgSession open(DatabaseUrl url, Clock clock, Taking first, Taking again)
+  public static PgSession open(DatabaseUrl url, Clock clock, Takes takes, Listener listener)
       throws SQLException {
-    PgSession session = new PgSession(url, clock, again);
-    session.connect(first);
+    PgSession session = new PgSession(url, clock, takes.again(), listener);
+    session.connect(takes.first());
     session.thread.start();
     return session;
   }
@@ -87,9 +105,16 @@ public final class PgSession implements AutoCloseable {
         if (now == null) {
           connect(again);
           log.info("the session connection is back");
+          listener.back();
         } else {
           // Reads from the socket, so that a connection that was cut shows at once.
-          now.unwrap(PGConnection.class).getNotifications(NOTIFICATION_WAIT_MILLIS);
+          PGNotification[] heard =
+              now.unwrap(PGConnection.class).getNotifications(NOTIFICATION_WAIT_MILLIS);
+          if (heard != null) {
+            for (PGNotification one : heard) {
+              listener.notified(one.getParameter());
+            }
+          }
         }
       } catch (SQLException | RuntimeException broken) {
         if (closed.getCount() > 0) {

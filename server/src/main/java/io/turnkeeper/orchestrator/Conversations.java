@@ -218,7 +218,7 @@ public final class Conversations {
     Run now = run(organization, run).orElseThrow(() -> new Refusal.NotFound("run", run.toString()));
     signals.changed(now.conversation().key());
     if (met == Cancelled.ASKED) {
-      signals.asked();
+      signals.asked(now.conversation().key());
     }
     return met;
   }
@@ -277,7 +277,7 @@ public final class Conversations {
     if (!told) {
       throw new Refusal.Conflict("not_waiting", "the run waits for no answer");
     }
-    signals.asked();
+    signals.asked(run.conversation().key());
   }
 
   /**

@@ -114,6 +114,20 @@ final class Dispatcher {
     }
   }
 
+  /** Wakes every session: news may be lost. */
+  void wakeAll() {
+    sessions.values().forEach(ConversationSession::wake);
+  }
+
+  boolean holds(long key) {
+    return sessions.containsKey(key);
+  }
+
+  /** Whether it would claim one more conversation now. */
+  boolean hasRoom() {
+    return claiming && admission.free() > 0;
+  }
+
   /** Carries out what was asked of a run that is under way here. False when it is not. */
   boolean carryOut(RunCommand command) {
     ConversationSession session = sessions.get(command.conversationKey());

@@ -3,6 +3,7 @@ package io.turnkeeper.orchestrator;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Conversation;
+import io.turnkeeper.cluster.News;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.db.Tx;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -54,7 +56,11 @@ public final class Orchestrator implements AutoCloseable {
    */
   public record Limits(Path data, int maxLeases, long memoryBudget) {}
 
-  /** The capabilities that are composed here. */
+  /**
+   * The capabilities that are composed here.
+   *
+   * @param others tells the other replicas; never waits
+   */
   public record Capabilities(
       Db db,
       ConversationStore conversations,
@@ -62,9 +68,11 @@ public final class Orchestrator implements AutoCloseable {
       EventLog events,
       Snapshots snapshots,
       Workers workers,
-      Agents agents) {}
+      Agents agents,
+      Consumer<News> others) {}
 
   private final Tools tools;
+  private final Consumer<News> others;
   private final Limits limits;
   private final Admission admission;
   private final Dispatcher dispatcher;
@@ -82,9 +90,10 @@ public final class Orchestrator implements AutoCloseable {
 
   public Orchestrator(Capabilities on, Limits limits, Meters meters, Clock clock) {
     this.limits = limits;
+    this.others = on.others();
     this.writer =
         new TurnWriter(
-            on.db(), on.queue(), on.events(), on.snapshots(), on.events()::wake, meters::events);
+            on.db(), on.queue(), on.events(), on.snapshots(), this::changed, meters::events);
     this.tools =
         new Tools(
             on.db(),
@@ -105,8 +114,8 @@ public final class Orchestrator implements AutoCloseable {
     this.dispatching = new Ticker("dispatcher", POLL, clock, this::dispatch);
     this.keeping = new Ticker("housekeeping", POLL, clock, this::keep);
     this.clocks = new Ticker("clocks", CLOCKS, clock, this::look);
-    this.dispatcher = new Dispatcher(tools, admission, dispatching::nudge);
-    this.conversations = new Conversations(tools, on.conversations(), mailroom, new Local());
+    this.dispatcher = new Dispatcher(tools, admission, this::lookForWork);
+    this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
   }
 
   /** A conversation's place on this replica's disk, under its data directory. */
@@ -155,19 +164,33 @@ public final class Orchestrator implements AutoCloseable {
     List<Long> concerned = takeover.apply(tx, dead, taker);
     log.info("took {} conversations over from replica {}", concerned.size(), dead);
     return () -> {
-      concerned.forEach(tools.events()::wake);
-      dispatching.nudge();
+      concerned.forEach(this::changed);
+      lookForWork();
+      others.accept(News.ready());
     };
   }
 
-  /** Something happened to a conversation on another replica. */
-  public void heardOf(long conversationKey) {
-    tools.events().wake(conversationKey);
-    dispatcher.wake(conversationKey);
+  /** Another replica tells something. Never waits. */
+  public void heard(News news) {
+    switch (news.kind()) {
+      case CHANGED -> {
+        tools.events().wake(news.conversationKey());
+        dispatcher.wake(news.conversationKey());
+      }
+      case ASKED -> {
+        if (dispatcher.holds(news.conversationKey())) {
+          keeping.nudge();
+        }
+      }
+      case LET_GO -> dispatcher.letGo(news.conversationKey());
+      case READY -> dispatching.nudge();
+    }
   }
 
-  /** Another replica has accepted work, or asks something of a run held here. */
-  public void heardOfWork() {
+  /** News of other replicas may be lost: looks at everything. Never waits. */
+  public void missed() {
+    tools.events().wakeAll();
+    dispatcher.wakeAll();
     dispatching.nudge();
     keeping.nudge();
   }
@@ -235,9 +258,9 @@ public final class Orchestrator implements AutoCloseable {
     }
     Housekeeping.Moved moved = housekeeping.tick(id.getAsInt());
     moved.commands().forEach(dispatcher::carryOut);
-    moved.changed().forEach(tools.events()::wake);
+    moved.changed().forEach(this::changed);
     if (moved.ready()) {
-      dispatching.nudge();
+      lookForWork();
     }
     return moved.again();
   }
@@ -255,25 +278,43 @@ public final class Orchestrator implements AutoCloseable {
     return id == NO_REPLICA ? OptionalInt.empty() : OptionalInt.of(id);
   }
 
-  private final class Local implements Signals {
+  /** For readers, here and elsewhere. */
+  private void changed(long conversationKey) {
+    tools.events().wake(conversationKey);
+    others.accept(News.changed(conversationKey));
+  }
+
+  /** There is work: for this replica, or for others when it has no room. */
+  private void lookForWork() {
+    dispatching.nudge();
+    if (!dispatcher.hasRoom()) {
+      others.accept(News.ready());
+    }
+  }
+
+  /** What a request did, told to whoever it concerns on all replicas. */
+  private final class Everywhere implements Signals {
     @Override
     public void changed(long conversationKey) {
-      heardOf(conversationKey);
+      Orchestrator.this.changed(conversationKey);
+      dispatcher.wake(conversationKey);
     }
 
     @Override
     public void ready() {
-      dispatching.nudge();
+      lookForWork();
     }
 
     @Override
-    public void asked() {
+    public void asked(long conversationKey) {
       keeping.nudge();
+      others.accept(News.asked(conversationKey));
     }
 
     @Override
     public void letGo(long conversationKey) {
       dispatcher.letGo(conversationKey);
+      others.accept(News.letGo(conversationKey));
     }
   }
 }

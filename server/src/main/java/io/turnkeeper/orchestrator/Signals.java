@@ -12,7 +12,7 @@ interface Signals {
   void ready();
 
   /** Something was asked of a run under way. */
-  void asked();
+  void asked(long conversationKey);
 
   /** The conversation is about to go: its holder should let it go. */
   void letGo(long conversationKey);

@@ -5,6 +5,7 @@ import io.turnkeeper.base.Clock;
 import io.turnkeeper.cluster.Cluster;
 import io.turnkeeper.cluster.ClusterConfig;
 import io.turnkeeper.cluster.Member;
+import io.turnkeeper.cluster.News;
 import io.turnkeeper.config.Settings;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.db.DatabaseUrl;
@@ -69,7 +70,7 @@ public final class Server implements AutoCloseable {
   private final Deque<AutoCloseable> toClose = new ArrayDeque<>();
   private final AtomicReference<@Nullable Orchestrator> orchestrator = new AtomicReference<>();
   private @Nullable HttpServer http;
-  private @Nullable Cluster cluster;
+  private volatile @Nullable Cluster cluster;
   private Optional<String> newAdminKey = Optional.empty();
   private volatile boolean stopping;
 
@@ -133,7 +134,7 @@ public final class Server implements AutoCloseable {
         owned(
             new Orchestrator(
                 new Orchestrator.Capabilities(
-                    db, new ConversationStore(), queue, events, snapshots, workers, agents),
+                    db, new ConversationStore(), queue, events, snapshots, workers, agents, this::tell),
                 new Orchestrator.Limits(
                     settings.data(), settings.maxLeases(), settings.worker().memoryBudget()),
                 meters(metrics),
@@ -160,6 +161,14 @@ public final class Server implements AutoCloseable {
     cluster = members;
     members.start();
     log.info("serving at {}", url());
+  }
+
+  /** Before it is a member it has nothing to tell. */
+  private void tell(News news) {
+    Cluster members = cluster;
+    if (members != null) {
+      members.tell(news);
+    }
   }
 
   private ClusterView view(Db db, RunQueue queue) {
@@ -340,6 +349,16 @@ public final class Server implements AutoCloseable {
     @Override
     public Runnable takeOver(Tx tx, int dead, int taker) {
       return orchestrator.takeOver(tx, dead, taker);
+    }
+
+    @Override
+    public void heard(News news) {
+      orchestrator.heard(news);
+    }
+
+    @Override
+    public void missed() {
+      orchestrator.missed();
     }
 
     @Override

@@ -65,7 +65,8 @@ class ClusterTest {
   @Test
   void an_old_heartbeat_is_death_whatever_the_lock_says() throws Exception {
     int silent = stranger("now() - interval '1 hour'");
-    open.add(PgSession.open(url, Clock.system(), lock(silent), lock(silent)));
+    open.add(PgSession.open(
+            url, Clock.system(), new PgSession.Takes(lock(silent), lock(silent)), new Deaf()));
     Recorder one = new Recorder();
     start(one, GRACE);
     assertThat(poll(one.takenOver)).isEqualTo(silent);
@@ -89,6 +90,37 @@ class ClusterTest {
     assertThat(first.replica()).hasValue(id);
     assertThat(one.fenced).isEmpty();
     assertThat(two.takenOver).isEmpty();
+    assertThat(one.next(one.missed)).isEqualTo(id);
+  }
+
+  @Test
+  void what_one_replica_tells_reaches_the_others_once_and_not_itself() throws Exception {
+    Recorder one = new Recorder();
+    Recorder two = new Recorder();
+    Cluster first = start(one, GRACE);
+    start(two, GRACE);
+    List<News> told = new ArrayList<>(List.of(News.ready(), News.asked(7), News.letGo(1L << 40)));
+    for (long key = 1; key <= 5_000; key++) {
+      told.add(News.changed(key));
+    }
+    told.forEach(first::tell);
+    List<News> heard = new ArrayList<>();
+    while (heard.size() < told.size()) {
+      News news = two.heard.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      assertThat(news).isNotNull();
+      heard.add(news);
+    }
+    assertThat(heard).containsExactlyElementsOf(told);
+    assertThat(one.heard).isEmpty();
+  }
+
+  @Test
+  void foreign_notifications_are_passed_over() {
+    for (String payload : List.of("", ":", "7", "x:e", "8:e-", "8:eé,,q1,e", "7:e1")) {
+      assertThat(Notifier.heard(7, payload)).isEmpty();
+    }
+    assertThat(Notifier.heard(7, "8:e1,zz,a10"))
+        .containsExactly(News.changed(1), News.asked(36));
   }
 
   @Test
@@ -273,6 +305,8 @@ class ClusterTest {
     private final BlockingQueue<Integer> joined = new LinkedBlockingQueue<>();
     private final BlockingQueue<Integer> fenced = new LinkedBlockingQueue<>();
     private final BlockingQueue<Integer> takenOver = new LinkedBlockingQueue<>();
+    private final BlockingQueue<News> heard = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Integer> missed = new LinkedBlockingQueue<>();
     private volatile int id;
 
     int next(BlockingQueue<Integer> queue) throws InterruptedException {
@@ -310,9 +344,27 @@ class ClusterTest {
     }
 
     @Override
+    public void heard(News news) {
+      heard.add(news);
+    }
+
+    @Override
+    public void missed() {
+      missed.add(id);
+    }
+
+    @Override
     public int maxLeases() {
       return 1;
     }
+  }
+
+  private static final class Deaf implements PgSession.Listener {
+    @Override
+    public void notified(String payload) {}
+
+    @Override
+    public void back() {}
   }
 
   private static final class ByHand implements Clock {

@@ -126,7 +126,7 @@ class AdminRoutesTest {
     db.useTx(tx -> events.tend(tx, Instant.now()));
     var capabilities =
         new Orchestrator.Capabilities(
-            db, new ConversationStore(), new RunQueue(), events, null, null, agents);
+            db, new ConversationStore(), new RunQueue(), events, null, null, agents, news -> {});
     return new Orchestrator(
         capabilities, new Orchestrator.Limits(data, 4, 0), new NoMeters(), Clock.system());
   }
