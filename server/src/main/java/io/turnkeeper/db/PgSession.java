@@ -33,9 +33,7 @@ public final class PgSession implements AutoCloseable {
     void on(Connection fresh) throws SQLException;
   }
 
-  /**
-   * Told on the session's thread; must not block.
-   */
+  /** Told on the session's thread; must not block. */
   public interface Listener {
     /** What came over a channel that the connection listens to. */
     void notified(String payload);

@@ -134,7 +134,14 @@ public final class Server implements AutoCloseable {
         owned(
             new Orchestrator(
                 new Orchestrator.Capabilities(
-                    db, new ConversationStore(), queue, events, snapshots, workers, agents, this::tell),
+                    db,
+                    new ConversationStore(),
+                    queue,
+                    events,
+                    snapshots,
+                    workers,
+                    agents,
+                    this::tell),
                 new Orchestrator.Limits(
                     settings.data(), settings.maxLeases(), settings.worker().memoryBudget()),
                 meters(metrics),

@@ -65,7 +65,8 @@ class ClusterTest {
   @Test
   void an_old_heartbeat_is_death_whatever_the_lock_says() throws Exception {
     int silent = stranger("now() - interval '1 hour'");
-    open.add(PgSession.open(
+    open.add(
+        PgSession.open(
             url, Clock.system(), new PgSession.Takes(lock(silent), lock(silent)), new Deaf()));
     Recorder one = new Recorder();
     start(one, GRACE);
@@ -119,8 +120,7 @@ class ClusterTest {
     for (String payload : List.of("", ":", "7", "x:e", "8:e-", "8:eé,,q1,e", "7:e1")) {
       assertThat(Notifier.heard(7, payload)).isEmpty();
     }
-    assertThat(Notifier.heard(7, "8:e1,zz,a10"))
-        .containsExactly(News.changed(1), News.asked(36));
+    assertThat(Notifier.heard(7, "8:e1,zz,a10")).containsExactly(News.changed(1), News.asked(36));
   }
 
   @Test
