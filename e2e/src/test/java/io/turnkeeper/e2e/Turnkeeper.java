@@ -42,6 +42,7 @@ final class Turnkeeper implements AutoCloseable {
       Set.of("credentials", "format", "lock", "postgres", "postgres-binaries");
 
   private final Path data;
+  private final List<String> options;
   private final HttpClient http =
       HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
   private int starts;
@@ -49,14 +50,20 @@ final class Turnkeeper implements AutoCloseable {
   private String url;
   private String key;
 
-  private Turnkeeper(Path data) {
+  private Turnkeeper(Path data, List<String> options) {
     this.data = data;
+    this.options = options;
   }
 
   static Turnkeeper start(Path data) {
-    Turnkeeper replica = new Turnkeeper(data);
+    Turnkeeper replica = of(data);
     replica.start();
     return replica;
+  }
+
+  /** Not started yet. The options follow those of every start. */
+  static Turnkeeper of(Path data, String... options) {
+    return new Turnkeeper(data, List.of(options));
   }
 
   /** An answer to a request, whatever its status. */
@@ -78,16 +85,36 @@ final class Turnkeeper implements AutoCloseable {
   }
 
   void start() {
+    launch();
+    awaitReady();
+    Matcher stored = KEY.matcher(read(data.resolve("credentials")));
+    assertThat(stored.find()).as("a key in the credentials").isTrue();
+    key = stored.group(1);
+  }
+
+  /** Starts a further replica of one service, whose key the first one printed. */
+  void start(String serviceKey) {
+    launch();
+    awaitReady();
+    key = serviceKey;
+  }
+
+  private void launch() {
     starts++;
     Path out = log("out");
+    List<String> words = command("up", "--port", "0", "--data", data.toString());
+    words.addAll(options);
     try {
-      ProcessBuilder builder =
-          new ProcessBuilder(command("up", "--port", "0", "--data", data.toString()));
+      ProcessBuilder builder = new ProcessBuilder(words);
       builder.environment().keySet().removeIf(name -> name.startsWith("TURNKEEPER_"));
       process = builder.redirectOutput(out.toFile()).redirectError(log("err").toFile()).start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  private void awaitReady() {
+    Path out = log("out");
     Awaitility.await("the replica says that it is ready")
         .atMost(READY_WITHIN)
         .pollInterval(Duration.ofMillis(50))
@@ -101,9 +128,6 @@ final class Turnkeeper implements AutoCloseable {
     Matcher ready = READY.matcher(read(out));
     assertThat(ready.find()).isTrue();
     url = ready.group(1);
-    Matcher stored = KEY.matcher(read(data.resolve("credentials")));
-    assertThat(stored.find()).as("a key in the credentials").isTrue();
-    key = stored.group(1);
   }
 
   /** Stops it as an operator would. */
@@ -117,6 +141,31 @@ final class Turnkeeper implements AutoCloseable {
   void kill() {
     process.destroyForcibly();
     waitForEnd();
+  }
+
+  /** Stops its process where it is, but not what it started; or lets it go on. */
+  void pause(boolean pause) {
+    signal(pid(), pause ? "-STOP" : "-CONT");
+  }
+
+  static void signal(long pid, String signal) {
+    try {
+      Process kill = new ProcessBuilder("kill", signal, Long.toString(pid)).start();
+      assertThat(kill.waitFor()).as("kill %s %d", signal, pid).isZero();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(e);
+    }
+  }
+
+  boolean started() {
+    return process != null;
+  }
+
+  boolean isAlive() {
+    return process.isAlive();
   }
 
   private void waitForEnd() {

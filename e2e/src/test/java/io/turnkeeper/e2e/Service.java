@@ -1,0 +1,223 @@
+package io.turnkeeper.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.awaitility.Awaitility;
+import tools.jackson.databind.JsonNode;
+
+/** Several replicas on one database: one service. Each has a data directory of its own. */
+final class Service implements AutoCloseable {
+  static final Duration TTL = Duration.ofSeconds(5);
+  private static final Duration ANSWER_WITHIN = Duration.ofSeconds(60);
+
+  private final Path scratch;
+  private final List<Turnkeeper> replicas = new ArrayList<>();
+  private final Marks marks;
+
+  private Service(Path scratch) {
+    this.scratch = scratch;
+    this.marks = new Marks(scratch.resolve("marks"));
+  }
+
+  static Service start(Path scratch, int count, String databaseUrl) {
+    return start(scratch, java.util.Collections.nCopies(count, databaseUrl));
+  }
+
+  /** One replica for each URL of the one database. */
+  static Service start(Path scratch, List<String> databaseUrls) {
+    Service service = new Service(scratch);
+    for (String url : databaseUrls) {
+      Path data = scratch.resolve("replica-" + service.replicas.size());
+      service.replicas.add(Turnkeeper.of(data, "--database-url", url));
+    }
+    try {
+      // The first one makes the schema and the key.
+      service.replicas.getFirst().start();
+      CompletableFuture.allOf(
+              service.replicas.stream()
+                  .skip(1)
+                  .map(it -> CompletableFuture.runAsync(() -> it.start(service.key())))
+                  .toArray(CompletableFuture[]::new))
+          .join();
+    } catch (RuntimeException | Error failed) {
+      service.close();
+      throw failed;
+    }
+    return service;
+  }
+
+  String key() {
+    return replicas.getFirst().key();
+  }
+
+  Turnkeeper replica(int index) {
+    return replicas.get(index);
+  }
+
+  List<Turnkeeper> replicas() {
+    return List.copyOf(replicas);
+  }
+
+  Marks marks() {
+    return marks;
+  }
+
+  void restart(Turnkeeper replica) {
+    replica.start(replica.key());
+  }
+
+  /** Starts again those that are dead. */
+  void revive() {
+    replicas.stream().filter(it -> !it.isAlive()).forEach(this::restart);
+  }
+
+  /** Of those that run, one that is not this. */
+  Turnkeeper otherThan(Turnkeeper... these) {
+    return replicas.stream()
+        .filter(it -> it.isAlive() && !List.of(these).contains(it))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** An ACP agent whose life shows in {@link #marks}. */
+  void addMarkingAgent(String name, Map<String, Object> more) {
+    Map<String, Object> definition = new HashMap<>(more);
+    definition.put("name", name);
+    definition.put("kind", "acp");
+    definition.put("command", List.of("node", agentFile("marking-acp.mjs").toString()));
+    definition.put("env", Map.of("MARKS", marks.file().toString()));
+    replicas.getFirst().addAgent(definition);
+  }
+
+  /** A script that says at once where and when it ran, works for a moment, and says that it ended. */
+  void addScript(String name, double seconds, Map<String, Object> more) {
+    Map<String, Object> definition = new HashMap<>(more);
+    definition.put("name", name);
+    definition.put("kind", "command");
+    definition.put(
+        "command",
+        List.of(
+            "/bin/sh",
+            "-c",
+            """
+            read -r line
+            t=${line#*'"thread_id":"'}; t=${t%%'"'*}; r=${line#*'"run_id":"'}; r=${r%%'"'*}
+            echo "$t $$ $(date +%%s%%N) $r" >> "$MARKS"
+            echo one; sleep %s; echo two
+            echo "$t $$ $(date +%%s%%N) $r" >> "$MARKS"
+            """
+                .formatted(seconds)));
+    definition.put("env", Map.of("MARKS", marks.file().toString()));
+    replicas.getFirst().addAgent(definition);
+  }
+
+  private static Path agentFile(String name) {
+    Path file = Path.of("npm/agents", name).toAbsolutePath();
+    assertThat(file).isRegularFile();
+    return file;
+  }
+
+  /** The replica that holds the run, as the run's newest start says. */
+  Turnkeeper holderOf(Turnkeeper asked, String run) {
+    int id =
+        Awaitility.await("run " + run + " starts")
+            .atMost(ANSWER_WITHIN)
+            .pollInterval(Duration.ofMillis(20))
+            .until(() -> lastStart(asked, run), it -> it >= 0);
+    return withId(asked, id);
+  }
+
+  private static int lastStart(Turnkeeper asked, String run) {
+    int id = -1;
+    for (JsonNode event : events(asked, run)) {
+      if (event.get("kind").asString().equals("run.started")) {
+        id = event.at("/data/replica").asInt();
+      }
+    }
+    return id;
+  }
+
+  private Turnkeeper withId(Turnkeeper asked, int id) {
+    for (JsonNode one : asked.get("/admin/replicas").expect(200).body().get("replicas")) {
+      if (one.get("id").asInt() == id) {
+        long pid = one.get("pid").asLong();
+        return replicas.stream().filter(it -> it.pid() == pid).findFirst().orElseThrow();
+      }
+    }
+    throw new AssertionError("no replica " + id);
+  }
+
+  /** The run's whole log. */
+  static List<JsonNode> events(Turnkeeper asked, String run) {
+    List<JsonNode> all = new ArrayList<>();
+    while (true) {
+      int after = all.isEmpty() ? 0 : all.getLast().get("seq").asInt();
+      JsonNode page =
+          asked
+              .get("/admin/runs/" + run + "/events?limit=500&after=" + after)
+              .expect(200)
+              .body()
+              .get("events");
+      page.forEach(all::add);
+      if (page.isEmpty()) {
+        return all;
+      }
+    }
+  }
+
+  /** Numbers without a gap, one terminal event at the end, one start for each attempt. */
+  static void assertWhole(List<JsonNode> log) {
+    for (int i = 0; i < log.size(); i++) {
+      assertThat(log.get(i).get("seq").asInt()).as("the numbers of %s", log).isEqualTo(i + 1);
+    }
+    List<String> kinds = log.stream().map(it -> it.get("kind").asString()).toList();
+    assertThat(kinds.stream().filter(Service::terminal)).as("%s", kinds).hasSize(1);
+    assertThat(terminal(kinds.getLast())).isTrue();
+    List<Integer> attempts =
+        log.stream()
+            .filter(it -> it.get("kind").asString().equals("run.started"))
+            .map(it -> it.at("/data/attempt").asInt())
+            .toList();
+    assertThat(attempts).as("attempts").doesNotHaveDuplicates().isSorted();
+  }
+
+  private static boolean terminal(String kind) {
+    return List.of("run.completed", "run.failed", "run.cancelled", "run.timeout").contains(kind);
+  }
+
+  /** What the replicas hold against themselves. */
+  void assertNoErrors() {
+    for (Turnkeeper replica : replicas) {
+      assertThat(replica.errors().lines().filter(it -> it.contains("\"level\":\"ERROR\"")))
+          .as("errors in the log of %s", replica.data())
+          .isEmpty();
+    }
+  }
+
+  @Override
+  public void close() {
+    replicas.parallelStream().filter(it -> it.started()).forEach(Turnkeeper::close);
+    try {
+      for (Turnkeeper replica : replicas) {
+        Turnkeeper.removeTree(replica.data());
+      }
+      Files.deleteIfExists(marks.file());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  Path scratch() {
+    return scratch;
+  }
+}
