@@ -126,8 +126,7 @@ final class Follower implements AutoCloseable {
   private boolean read(Turnkeeper from) throws IOException, InterruptedException {
     HttpRequest.Builder request =
         HttpRequest.newBuilder(
-                URI.create(
-                    from.url() + "/threads/" + thread + "/runs/" + run + "/stream?" + MODES))
+                URI.create(from.url() + "/threads/" + thread + "/runs/" + run + "/stream?" + MODES))
             .header("x-api-key", from.key())
             .timeout(Duration.ofSeconds(10));
     if (!frames.isEmpty()) {

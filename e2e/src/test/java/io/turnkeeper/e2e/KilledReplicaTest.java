@@ -87,8 +87,7 @@ class KilledReplicaTest {
     List<String> read = scene.reader().whole().stream().map(Follower.Frame::content).toList();
     assertThat(read.stream().map(it -> it.split(" ")[0])).doesNotHaveDuplicates();
     try (Follower again = Follower.start(scene.thread(), scene.run(), alive)) {
-      assertThat(read)
-          .isEqualTo(again.whole().stream().map(Follower.Frame::content).toList());
+      assertThat(read).isEqualTo(again.whole().stream().map(Follower.Frame::content).toList());
     }
   }
 

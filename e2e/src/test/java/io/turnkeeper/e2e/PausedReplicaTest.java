@@ -106,14 +106,14 @@ class PausedReplicaTest {
     other.stop();
     String thread = holder.newThread();
     String answer =
-        holder.ask(thread, "long", "{\"label\": \"%s\", \"chunks\": 3, \"every\": 5}".formatted(thread));
+        holder.ask(
+            thread, "long", "{\"label\": \"%s\", \"chunks\": 3, \"every\": 5}".formatted(thread));
     assertThat(answer.strip()).isEqualTo("0 1 2");
     assertThat(service.marks().lives(thread)).hasSize(1);
   }
 
   private static void waitUntil(long nanos) throws InterruptedException {
-    boolean early =
-        new CountDownLatch(1).await(nanos - System.nanoTime(), TimeUnit.NANOSECONDS);
+    boolean early = new CountDownLatch(1).await(nanos - System.nanoTime(), TimeUnit.NANOSECONDS);
     assertThat(early).isFalse();
   }
 }

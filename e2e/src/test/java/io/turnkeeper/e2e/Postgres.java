@@ -46,8 +46,20 @@ final class Postgres implements AutoCloseable {
   Postgres standby() {
     Postgres standby = empty();
     standby.run(
-        "pg_basebackup", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast", "-h",
-        "127.0.0.1", "-p", Integer.toString(port), "-U", "postgres");
+        "pg_basebackup",
+        "-D",
+        standby.data(),
+        "-R",
+        "-X",
+        "stream",
+        "-c",
+        "fast",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        Integer.toString(port),
+        "-U",
+        "postgres");
     standby.startServer();
     Awaitility.await("the standby streams")
         .atMost(COMMAND_MAX)
@@ -63,8 +75,8 @@ final class Postgres implements AutoCloseable {
       Path home = Files.createDirectory(root.resolve("pg"));
       if (isRoot()) {
         Files.setOwner(
-            home, home.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName(
-                "nobody"));
+            home,
+            home.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("nobody"));
       }
       return server;
     } catch (IOException e) {
@@ -101,9 +113,17 @@ final class Postgres implements AutoCloseable {
 
   void startServer() {
     run(
-        "pg_ctl", "-D", data(), "-s", "-w", "-l", root.resolve("pg/log").toString(), "-o",
+        "pg_ctl",
+        "-D",
+        data(),
+        "-s",
+        "-w",
+        "-l",
+        root.resolve("pg/log").toString(),
+        "-o",
         "-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
-            .formatted(port) + " -c fsync=off",
+                .formatted(port)
+            + " -c fsync=off",
         "start");
   }
 
@@ -127,8 +147,20 @@ final class Postgres implements AutoCloseable {
   /** What the statement answers: rows as lines, columns divided by a bar. */
   String sql(String statement) {
     return run(
-        "psql", "-h", "127.0.0.1", "-p", Integer.toString(port), "-U", "postgres", "-d", "postgres",
-        "-X", "-A", "-t", "-c", statement);
+        "psql",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        Integer.toString(port),
+        "-U",
+        "postgres",
+        "-d",
+        "postgres",
+        "-X",
+        "-A",
+        "-t",
+        "-c",
+        statement);
   }
 
   private String run(String program, String... arguments) {

@@ -99,7 +99,9 @@ final class Service implements AutoCloseable {
     replicas.getFirst().addAgent(definition);
   }
 
-  /** A script that says at once where and when it ran, works for a moment, and says that it ended. */
+  /**
+   * A script that says at once where and when it ran, works for a moment, and says that it ended.
+   */
   void addScript(String name, double seconds, Map<String, Object> more) {
     Map<String, Object> definition = new HashMap<>(more);
     definition.put("name", name);
