@@ -152,7 +152,10 @@ public final class Cluster implements AutoCloseable {
     db.useTx(tx -> tx.update(ClusterSql.DRAINING).bind("id", id).execute());
   }
 
-  /** Leaves. Everything it held must have been given back before. */
+  /**
+   * Leaves. What it held should have been given back before; what was not is taken over by others,
+   * as from one that died.
+   */
   @Override
   public void close() {
     notifier.close();
@@ -171,7 +174,7 @@ public final class Cluster implements AutoCloseable {
     synchronized (standing) {
       if (!fenced) {
         fenced = true;
-        end(me, "stopped");
+        leave(me);
       }
       closeSession();
     }
@@ -472,9 +475,12 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
-  private void end(int id, String state) {
+  private void leave(int id) {
     try {
-      db.useTx(tx -> tx.update(ClusterSql.END).bind("state", state).bind("id", id).execute());
+      int left = db.inTx(tx -> tx.update(ClusterSql.LEAVE).bind("id", id).execute());
+      if (left == 0) {
+        log.warn("replica {} leaves with leases that it could not give back: others take over", id);
+      }
     } catch (RuntimeException away) {
       log.info("could not say goodbye to the database: the others will notice");
     }

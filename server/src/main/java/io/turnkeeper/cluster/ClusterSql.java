@@ -101,6 +101,15 @@ final class ClusterSql {
        WHERE id = :id AND state IN ('live', 'draining')
       """;
 
+  /** Only one who holds nothing may go: what is held would have nobody who takes it over. */
+  static final String LEAVE =
+      """
+      UPDATE replicas SET state = 'stopped', ended_at = now()
+       WHERE id = :id AND state IN ('live', 'draining')
+         AND NOT EXISTS (SELECT 1 FROM mailboxes m -- cross-tenant: a replica serves all tenants
+                          WHERE m.replica_id = :id)
+      """;
+
   static final String DRAINING =
       """
       UPDATE replicas SET state = 'draining' WHERE id = :id AND state = 'live'

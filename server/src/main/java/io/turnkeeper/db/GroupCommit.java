@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -21,7 +22,8 @@ import org.slf4j.LoggerFactory;
  * <p>Items are written in the order in which they were submitted. A batch that fails is written
  * again item by item, so that one bad item fails alone. When a commit's outcome is unknown, every
  * item of the batch fails with {@link Refusal.Unavailable}: the caller must not assume either
- * outcome.
+ * outcome. Where order matters, those that were handed over behind it fail too, rather than
+ * overtake it.
  *
  * @param <I> what is written
  * @param <R> what the caller gets back, one per item
@@ -38,21 +40,30 @@ public final class GroupCommit<I, R> implements AutoCloseable {
 
   private final Db db;
   private final int batchMax;
+  private final boolean ordered;
   private final BiFunction<Tx, List<I>, List<R>> write;
   private final BlockingQueue<Waiting<I, R>> waiting = new ArrayBlockingQueue<>(WAITING_MAX);
   private final Thread thread;
   private volatile boolean closing;
 
   /**
-   * @param name of the writer's thread
+   * How a writer goes about it.
+   *
+   * @param name of its thread
    * @param batchMax most items in one transaction
+   * @param ordered whether an item may be written only when all before it were, or were refused
+   */
+  public record Manner(String name, int batchMax, boolean ordered) {}
+
+  /**
    * @param write writes the items and answers one result for each, in the same order
    */
-  public GroupCommit(Db db, String name, int batchMax, BiFunction<Tx, List<I>, List<R>> write) {
+  public GroupCommit(Db db, Manner manner, BiFunction<Tx, List<I>, List<R>> write) {
     this.db = db;
-    this.batchMax = batchMax;
+    this.batchMax = manner.batchMax();
+    this.ordered = manner.ordered();
     this.write = write;
-    this.thread = Thread.ofPlatform().name(name).daemon().start(this::run);
+    this.thread = Thread.ofPlatform().name(manner.name()).daemon().start(this::run);
   }
 
   /**
@@ -130,30 +141,53 @@ public final class GroupCommit<I, R> implements AutoCloseable {
       } catch (InterruptedException stopping) {
         continue;
       }
-      commit(batch);
+      RuntimeException away = commit(batch);
+      if (away != null && ordered) {
+        batch.clear();
+        waiting.drainTo(batch);
+        fail(batch, away);
+      }
     }
   }
 
-  private void commit(List<Waiting<I, R>> batch) {
+  /** Answers why the database could not be reached, when it could not. */
+  private @Nullable RuntimeException commit(List<Waiting<I, R>> batch) {
     try {
       List<I> items = batch.stream().map(Waiting::item).toList();
       List<R> answers = db.inTx(tx -> write.apply(tx, items));
       for (int i = 0; i < batch.size(); i++) {
         batch.get(i).answer.complete(answers.get(i));
       }
+      return null;
     } catch (RuntimeException failed) {
       if (batch.size() > 1
           && !ConnectionLoss.is(failed)
           && !(failed instanceof Refusal.Unavailable)) {
-        batch.forEach(entry -> commit(List.of(entry)));
+        return oneByOne(batch);
       } else {
         RuntimeException told = ConnectionLoss.is(failed) ? unknown() : failed;
         if (!(told instanceof Refusal)) {
           log.warn("{}: a write failed", Thread.currentThread().getName(), failed);
         }
-        batch.forEach(entry -> entry.answer.completeExceptionally(told));
+        fail(batch, told);
+        return told instanceof Refusal.Unavailable ? told : null;
       }
     }
+  }
+
+  private @Nullable RuntimeException oneByOne(List<Waiting<I, R>> batch) {
+    for (int i = 0; i < batch.size(); i++) {
+      RuntimeException away = commit(batch.subList(i, i + 1));
+      if (away != null && ordered) {
+        fail(batch.subList(i + 1, batch.size()), away);
+        return away;
+      }
+    }
+    return null;
+  }
+
+  private static <I, R> void fail(List<Waiting<I, R>> batch, RuntimeException why) {
+    batch.forEach(entry -> entry.answer.completeExceptionally(why));
   }
 
   private static Refusal busy() {

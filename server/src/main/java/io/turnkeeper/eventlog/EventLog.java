@@ -30,7 +30,7 @@ public final class EventLog {
 
   /**
    * Writes the events, one statement for all, of one replica. How many were written: fewer than
-   * given means that leases among them are lost.
+   * given means that leases among them are lost, or that some had been written before.
    */
   public int append(Tx tx, int replica, List<Append> events) {
     if (events.isEmpty()) {

@@ -4,6 +4,8 @@ package io.turnkeeper.eventlog;
 final class EventSql {
   /**
    * Behind the replica's own row: a takeover comes either before or after the whole transaction.
+   * Safe to repeat when the outcome of the first time is unknown: who holds the lease writes the
+   * same event under the same number, and nobody else writes.
    */
   static final String APPEND =
       """
@@ -18,6 +20,7 @@ final class EventSql {
              AS i(conversation_key, epoch, run_id, seq, kind, data)
         JOIN mailboxes m ON m.conversation_key = i.conversation_key AND m.epoch = i.epoch
         JOIN fence ON fence.id = m.replica_id
+      ON CONFLICT (run_id, seq) DO NOTHING
       """;
 
   /**

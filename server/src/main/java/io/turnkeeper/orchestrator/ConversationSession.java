@@ -3,8 +3,9 @@ package io.turnkeeper.orchestrator;
 import io.turnkeeper.agents.Agent;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
-import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.RunId;
+import io.turnkeeper.queue.Again;
+import io.turnkeeper.queue.Claimed;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Settlement;
@@ -33,8 +34,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class ConversationSession {
   private static final Logger log = LoggerFactory.getLogger(ConversationSession.class);
-  private static final Duration WRITE_DEADLINE = Duration.ofSeconds(30);
-  private static final Duration RETRY_EVERY = Duration.ofMillis(500);
+  private static final Duration RETRY_EVERY = Duration.ofMillis(200);
   private static final Duration LOOK_UP_EVERY = Duration.ofSeconds(1);
 
   private enum Phase {
@@ -50,6 +50,8 @@ final class ConversationSession {
   private final Tools tools;
   private final LeaseToken lease;
   private final WorkerHost host;
+  private final LeaseWrites writes;
+  private final Remains remains;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition news = lock.newCondition();
   private final Thread thread;
@@ -63,16 +65,23 @@ final class ConversationSession {
   private boolean idle;
 
   ConversationSession(
-      Tools tools, LeaseToken lease, Run first, Consumer<ConversationSession> ended) {
+      Tools tools, Remains remains, Claimed claimed, Consumer<ConversationSession> ended) {
     this.tools = tools;
-    this.lease = lease;
-    this.host = new WorkerHost(tools, lease, this::starting);
+    this.remains = remains;
+    this.lease = claimed.lease();
+    this.writes =
+        new LeaseWrites(
+            tools.writer(),
+            this::isLost,
+            () -> end(null, new Ending.LeaseLost()),
+            this::pause);
+    this.host = new WorkerHost(tools, lease, this::starting, writes);
     this.thread =
         Thread.ofVirtual()
             .name("conversation-" + lease.conversation().key())
             .unstarted(() -> {
               try {
-                serve(first);
+                serve(claimed.run());
               } finally {
                 ended.accept(this);
               }
@@ -147,6 +156,9 @@ final class ConversationSession {
         lost = true;
         ending = why;
         host.kill();
+        if (active != null) {
+          active.log().abandon();
+        }
         if (phase == Phase.STARTING) {
           thread.interrupt();
         }
@@ -221,6 +233,7 @@ final class ConversationSession {
   }
 
   private void serve(Run first) {
+    boolean clean = false;
     try {
       @Nullable Run run = first;
       while (run != null) {
@@ -229,14 +242,15 @@ final class ConversationSession {
           run = awaitNext();
         }
       }
+      clean = true;
     } catch (LeaseGone gone) {
-      log.info("lost the lease of conversation {}", lease.conversation().key());
+      log.info("cannot go on with conversation {}", lease.conversation().key());
     } catch (RuntimeException | Error failed) {
       log.error("session of conversation {} failed", lease.conversation().key(), failed);
     } finally {
       Thread.interrupted();
       host.close();
-      giveBack();
+      giveBack(clean);
     }
   }
 
@@ -244,18 +258,25 @@ final class ConversationSession {
    * Serves one run. Answers the next one, if its start was written together with this one's end.
    */
   private @Nullable Run turn(Run run) {
-    Agent agent = current(run);
-    RunLog runLog =
-        new RunLog(tools.writer(), lease, run.id(), lastSeq(run), why -> end(run.id(), why));
-    TurnFold fold = EarlierAttempts.fold(tools, run);
+    Agent agent = writes.patiently(() -> current(run));
+    int seq = writes.patiently(() -> lastSeq(run));
+    RunLog runLog = new RunLog(
+            tools.writer()::submit,
+            new RunLog.Place(lease, run.id(), seq),
+            why -> end(run.id(), why));
+    TurnFold fold = writes.patiently(() -> EarlierAttempts.fold(tools, run));
     ActiveRun now =
         new ActiveRun(run, runLog, fold, WorkerHost.limits(agent.definition()), tools.clock());
     lock.lock();
     try {
       active = now;
       phase = Phase.PREPARING;
-      if (!lost) {
-        ending = null;
+      if (lost) {
+        runLog.abandon();
+      } else {
+        // Asked before this replica had it, or while nobody did.
+        String asked = run.cancelRequested();
+        ending = asked == null ? null : new Ending.Cancel(asked);
       }
     } finally {
       lock.unlock();
@@ -286,10 +307,13 @@ final class ConversationSession {
       if (agent.removed()) {
         return Outcome.failed("agent_removed", "the agent " + agent.name() + " was removed");
       }
+      if (ending() != null) {
+        return stopped();
+      }
       String restored = host.ready(run, agent);
       tools.meters().restored(restored);
       now.record(Kinds.READY, Json.object().put("restore", restored));
-      write(new Write.Facts(lease, run.id(), agent.version(), restored));
+      writes.write(new Write.Facts(lease, run.id(), agent.version(), restored));
       if (!enterPrompt()) {
         return stopped();
       }
@@ -413,46 +437,25 @@ final class ConversationSession {
             outcome.status(),
             now.fold().messages(),
             completed ? null : outcome.error());
-    Run next = settle(now, settlement, outcome, saved);
+    Run next = settle(now, new Unsettled(settlement, outcome, saved));
     tools.meters().runEnded(outcome.status().word(), Outcome.since(now.run(), tools.clock().now()));
     return next;
   }
 
-  private @Nullable Run settle(
-      ActiveRun now, Settlement settlement, Outcome outcome, boolean saved) {
-    boolean goOn = !wantsOut() && !tools.crowded().get();
-    ObjectNode data = outcome.terminal(now.fold());
-    while (true) {
-      try {
-        Write.End end =
-            new Write.End(
-                settlement, now.log().next(Kinds.terminal(outcome.status()), data), saved, goOn);
-        return write(end).next();
-      } catch (Refusal.Unavailable away) {
-        resolveAfterOutage(now);
-      }
-    }
-  }
+  private record Unsettled(Settlement settlement, Outcome outcome, boolean saved) {}
 
-  /** The outcome of a write is unknown: looks whether it was done, and where the log stands. */
-  private void resolveAfterOutage(ActiveRun now) {
-    while (true) {
-      pause();
-      if (isLost()) {
-        throw new LeaseGone();
-      }
-      try {
-        var run =
-            tools.db().inTx(tx -> tools.queue().run(tx, now.run().organization(), now.run().id()));
-        if (run.isEmpty() || run.get().status().terminal()) {
-          throw new LeaseGone();
-        }
-        now.log().restart(lastSeq(now.run()));
-        return;
-      } catch (Refusal.Unavailable still) {
-        log.debug("the database is still away");
-      }
-    }
+  private @Nullable Run settle(ActiveRun now, Unsettled end) {
+    ObjectNode data = end.outcome().terminal(now.fold());
+    now.log().awaitCommitted();
+    boolean goOn = !wantsOut() && !tools.crowded().get();
+    return writes
+        .write(
+            new Write.End(
+                end.settlement(),
+                now.log().next(Kinds.terminal(end.outcome().status()), data),
+                end.saved(),
+                goOn))
+        .next();
   }
 
   private void putBack(ActiveRun now, Outcome outcome, Duration delay) {
@@ -462,14 +465,9 @@ final class ConversationSession {
             .put("detail", outcome.message())
             .put("attempt", now.run().attempt());
     data.set("unknown_tool_calls", now.openToolCalls());
-    while (true) {
-      try {
-        write(new Write.PutBack(now.log().next(Kinds.INTERRUPTED, data), delay));
-        return;
-      } catch (Refusal.Unavailable away) {
-        resolveAfterOutage(now);
-      }
-    }
+    now.log().awaitCommitted();
+    writes.write(
+        new Write.PutBack(now.log().next(Kinds.INTERRUPTED, data), new Again(delay, true)));
   }
 
   /** Waits with a warm worker. Answers the next run, or null when the lease is to be given back. */
@@ -478,7 +476,7 @@ final class ConversationSession {
       if (!awaitNews()) {
         return null;
       }
-      Run next = write(new Write.Next(lease)).next();
+      Run next = writes.writeOnce(new Write.Next(lease)).next();
       if (next != null) {
         return next;
       }
@@ -508,25 +506,19 @@ final class ConversationSession {
     }
   }
 
-  private void giveBack() {
-    while (!isLost()) {
-      try {
-        tools.writer().write(new Write.Release(lease), WRITE_DEADLINE);
-        return;
-      } catch (Refusal.Unavailable away) {
-        pause();
-      }
+  private void giveBack(boolean clean) {
+    if (isLost()) {
+      return;
     }
-  }
-
-  private Written.Done write(Write write) {
-    return switch (tools.writer().write(write, WRITE_DEADLINE)) {
-      case Written.Done done -> done;
-      case Written.LostLease gone -> {
-        end(null, new Ending.LeaseLost());
-        throw new LeaseGone();
-      }
-    };
+    if (!clean) {
+      remains.resolve(lease, Remains.Cause.BROKEN_OFF);
+      return;
+    }
+    try {
+      writes.write(new Write.Release(lease));
+    } catch (LeaseGone gone) {
+      log.debug("conversation {} was not ours any more", lease.conversation().key());
+    }
   }
 
   private int lastSeq(Run run) {
@@ -583,14 +575,5 @@ final class ConversationSession {
 
   private static String words(Duration duration) {
     return duration.toSeconds() >= 1 ? duration.toSeconds() + " s" : duration.toMillis() + " ms";
-  }
-
-  /** Nothing more can be done for this conversation here. */
-  private static final class LeaseGone extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-
-    LeaseGone() {
-      super(null, null, false, false);
-    }
   }
 }

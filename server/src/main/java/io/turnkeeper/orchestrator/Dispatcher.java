@@ -27,6 +27,7 @@ final class Dispatcher {
 
   private final Tools tools;
   private final Admission admission;
+  private final Remains remains;
   private final Map<Long, ConversationSession> sessions = new ConcurrentHashMap<>();
   private final Runnable nudge;
   private final ReentrantLock lock = new ReentrantLock();
@@ -36,7 +37,8 @@ final class Dispatcher {
   /**
    * @param nudge asks for a {@link #tick} soon
    */
-  Dispatcher(Tools tools, Admission admission, Runnable nudge) {
+  Dispatcher(Tools tools, Admission admission, Remains remains, Runnable nudge) {
+    this.remains = remains;
     this.tools = tools;
     this.admission = admission;
     this.nudge = nudge;
@@ -66,7 +68,7 @@ final class Dispatcher {
   private void start(Claimed claimed) {
     long key = claimed.lease().conversation().key();
     ConversationSession session =
-        new ConversationSession(tools, claimed.lease(), claimed.run(), this::ended);
+        new ConversationSession(tools, remains, claimed, this::ended);
     sessions.put(key, session);
     tools.events().wake(key);
     session.start();

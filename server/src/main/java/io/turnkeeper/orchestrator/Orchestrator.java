@@ -78,6 +78,7 @@ public final class Orchestrator implements AutoCloseable {
   private final Dispatcher dispatcher;
   private final Housekeeping housekeeping;
   private final Takeover takeover;
+  private final Remains remains;
   private final Mailroom mailroom;
   private final TurnWriter writer;
   private final Conversations conversations;
@@ -85,6 +86,7 @@ public final class Orchestrator implements AutoCloseable {
   private final Ticker keeping;
   private final Ticker clocks;
   private final AtomicInteger replica = new AtomicInteger(NO_REPLICA);
+  private final Errands errands;
   private int looks;
   private int tended;
 
@@ -108,13 +110,15 @@ public final class Orchestrator implements AutoCloseable {
             limits.data(),
             clock);
     this.admission = new Admission(limits.maxLeases());
+    this.errands = new Errands(clock);
     this.mailroom = new Mailroom(on.db(), on.conversations(), on.queue());
     this.housekeeping = new Housekeeping(tools);
-    this.takeover = new Takeover(on.queue(), on.events(), on.agents());
+    this.takeover = new Takeover(on.queue());
+    this.remains = new Remains(tools, this::lookForWork);
     this.dispatching = new Ticker("dispatcher", POLL, clock, this::dispatch);
     this.keeping = new Ticker("housekeeping", POLL, clock, this::keep);
     this.clocks = new Ticker("clocks", CLOCKS, clock, this::look);
-    this.dispatcher = new Dispatcher(tools, admission, this::lookForWork);
+    this.dispatcher = new Dispatcher(tools, admission, remains, this::lookForWork);
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
   }
 
@@ -156,15 +160,20 @@ public final class Orchestrator implements AutoCloseable {
   }
 
   /**
-   * Resolves what a dead replica leaves, in the transaction that marks it dead.
+   * Takes what a dead replica leaves, in the transaction that marks it dead.
    *
-   * @return to be called after the commit
+   * @return resolves it; to be called after the commit
    */
   public Runnable takeOver(Tx tx, int dead, int taker) {
-    List<Long> concerned = takeover.apply(tx, dead, taker);
-    log.info("took {} conversations over from replica {}", concerned.size(), dead);
+    Takeover.Taken taken = takeover.apply(tx, dead, taker);
+    log.info(
+        "took {} conversations over from replica {}, {} with a run under way",
+        taken.given().size() + taken.remaining().size(),
+        dead,
+        taken.remaining().size());
     return () -> {
-      concerned.forEach(this::changed);
+      remains.resolveAside(taken.remaining(), Remains.Cause.REPLICA_LOST);
+      taken.given().forEach(this::changed);
       lookForWork();
       others.accept(News.ready());
     };
@@ -229,6 +238,7 @@ public final class Orchestrator implements AutoCloseable {
       dispatcher.stopRuns();
       dispatcher.awaitNoSessions(STOP_DEADLINE);
     }
+    remains.awaitNone(STOP_DEADLINE);
   }
 
   @Override
@@ -236,6 +246,7 @@ public final class Orchestrator implements AutoCloseable {
     dispatching.close();
     keeping.close();
     clocks.close();
+    remains.close();
     mailroom.close();
     writer.close();
   }
@@ -257,7 +268,7 @@ public final class Orchestrator implements AutoCloseable {
       conversations.forget(STATELESS_KEPT, FORGET_MAX);
     }
     Housekeeping.Moved moved = housekeeping.tick(id.getAsInt());
-    moved.commands().forEach(dispatcher::carryOut);
+    errands.carryOut(moved.commands(), dispatcher::carryOut);
     moved.changed().forEach(this::changed);
     if (moved.ready()) {
       lookForWork();

@@ -1,95 +1,240 @@
 package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.base.LeaseToken;
+import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.eventlog.Append;
-import java.util.concurrent.Semaphore;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
 /**
  * The writer's end of one run's log: numbers events densely, hands them over in order, and holds
- * the agent back when too many are not committed yet. After the first event that could not be
- * written nothing more is: the lease is lost, or the database is.
+ * the agent back when too many are not committed yet. While the database is away nothing is handed
+ * over; what was not committed then goes again, each under its number. After a lost lease nothing
+ * more is written.
  */
 final class RunLog {
   /** Events handed over and not committed. */
-  private static final int UNDERWAY_MAX = 512;
+  private static final int OPEN_MAX = 512;
 
+  /** For room: longer than a database may be away without the lease being lost. */
   private static final long ROOM_WAIT_SECONDS = 30;
 
-  private final TurnWriter writer;
-  private final LeaseToken lease;
-  private final RunId run;
-  private final Consumer<Ending> broken;
-  private final Semaphore room = new Semaphore(UNDERWAY_MAX);
-  private int seq;
-  private volatile boolean failed;
+  private static final long AGAIN_MILLIS = 100;
 
   /**
+   * Where a log goes on.
+   *
    * @param seq of the last event that the run has
-   * @param broken called once, on the writer's thread, when an event could not be written
    */
-  RunLog(TurnWriter writer, LeaseToken lease, RunId run, int seq, Consumer<Ending> broken) {
+  record Place(LeaseToken lease, RunId run, int seq) {}
+
+  private final Function<Write, CompletableFuture<Written>> writer;
+  private final Place at;
+  private final Consumer<Ending> broken;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition fewer = lock.newCondition();
+
+  /** In the order of their numbers: those handed over and not answered or failed, and the rest. */
+  private final Deque<Write> sent = new ArrayDeque<>();
+
+  private final Deque<Write> unsent = new ArrayDeque<>();
+  private int underway;
+  private boolean pumping;
+  private boolean away;
+  private boolean over;
+  private int seq;
+
+  /**
+   * @param writer writes in the order in which it is called; one that fails because the database is
+   *     away has all behind it fail too
+   * @param broken called at most once, when an event could not be written for good
+   */
+  RunLog(
+      Function<Write, CompletableFuture<Written>> writer,
+      Place at,
+      Consumer<Ending> broken) {
     this.writer = writer;
-    this.lease = lease;
-    this.run = run;
-    this.seq = seq;
+    this.at = at;
+    this.seq = at.seq();
     this.broken = broken;
   }
 
   /** Hands an event over; it is durable, and visible, once committed. */
-  synchronized void append(String kind, JsonNode data) {
-    hand(new Write.Log(next(kind, data)));
+  void append(String kind, JsonNode data) {
+    hand(kind, data, null);
   }
 
   /** The same, with a change of the run between running and waiting for a person. */
-  synchronized void append(String kind, JsonNode data, boolean waiting) {
-    hand(new Write.Waiting(next(kind, data), waiting));
+  void append(String kind, JsonNode data, boolean waiting) {
+    hand(kind, data, waiting);
   }
 
   /** The run's next event, numbered but not handed over: for a write that carries more. */
-  synchronized Append next(String kind, JsonNode data) {
-    return new Append(lease, run, ++seq, kind, data);
-  }
-
-  /** Goes on after an outage, behind the last event that is there. */
-  synchronized void restart(int lastSeq) {
-    seq = lastSeq;
-  }
-
-  private void hand(Write write) {
-    if (failed) {
-      return;
-    }
+  Append next(String kind, JsonNode data) {
+    lock.lock();
     try {
-      if (!room.tryAcquire(ROOM_WAIT_SECONDS, TimeUnit.SECONDS)) {
-        breakOff(new Ending.LogBroken());
+      return new Append(at.lease(), at.run(), ++seq, kind, data);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Waits until everything handed over is committed.
+   *
+   * @throws LeaseGone it never will be
+   */
+  void awaitCommitted() {
+    lock.lock();
+    try {
+      while (!over && !(sent.isEmpty() && unsent.isEmpty())) {
+        fewer.awaitUninterruptibly();
+      }
+      if (over) {
+        throw new LeaseGone();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The lease is lost: nothing more is written, and whoever waits here goes on. */
+  void abandon() {
+    lock.lock();
+    try {
+      over = true;
+      fewer.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void hand(String kind, JsonNode data, @Nullable Boolean waiting) {
+    boolean room;
+    lock.lock();
+    try {
+      room = awaitRoom();
+      if (over) {
         return;
       }
+      if (room) {
+        Append event = new Append(at.lease(), at.run(), ++seq, kind, data);
+        unsent.add(waiting == null ? new Write.Log(event) : new Write.Waiting(event, waiting));
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (room) {
+      pump();
+    } else {
+      breakOff(new Ending.LogBroken());
+    }
+  }
+
+  private boolean awaitRoom() {
+    long left = TimeUnit.SECONDS.toNanos(ROOM_WAIT_SECONDS);
+    try {
+      while (!over && left > 0 && sent.size() + unsent.size() >= OPEN_MAX) {
+        left = fewer.awaitNanos(left);
+      }
+      return left > 0;
     } catch (InterruptedException stopping) {
       Thread.currentThread().interrupt();
-      breakOff(new Ending.LogBroken());
-      return;
+      return false;
     }
-    var unused =
-        writer
-            .submit(write)
-            .whenComplete((written, failure) -> {
-              room.release();
-              if (written instanceof Written.LostLease) {
-                breakOff(new Ending.LeaseLost());
-              } else if (failure != null) {
-                breakOff(new Ending.LogBroken());
-              }
-            });
+  }
+
+  /** Hands over what is not yet, by one thread at a time, so that the order stays. */
+  private void pump() {
+    while (true) {
+      Write next;
+      lock.lock();
+      try {
+        next = pumping || away || over ? null : unsent.poll();
+        if (next == null) {
+          return;
+        }
+        sent.add(next);
+        underway++;
+        pumping = true;
+      } finally {
+        lock.unlock();
+      }
+      Write write = next;
+      var unused =
+          writer.apply(write).whenComplete((written, failure) -> answered(write, written, failure));
+      lock.lock();
+      try {
+        pumping = false;
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  private void answered(Write write, @Nullable Written written, @Nullable Throwable failure) {
+    Ending broke = null;
+    lock.lock();
+    try {
+      underway--;
+      if (written instanceof Written.LostLease) {
+        broke = new Ending.LeaseLost();
+      } else if (failure instanceof Refusal.Unavailable) {
+        away = true;
+      } else if (failure != null || written instanceof Written.Superseded) {
+        broke = new Ending.LogBroken();
+      } else {
+        sent.remove(write);
+        fewer.signalAll();
+      }
+      if (away && underway == 0) {
+        CompletableFuture.delayedExecutor(AGAIN_MILLIS, TimeUnit.MILLISECONDS).execute(this::again);
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (broke != null) {
+      breakOff(broke);
+    }
+  }
+
+  /** What was handed over and not committed comes first, as before. */
+  private void again() {
+    lock.lock();
+    try {
+      if (!away || underway > 0) {
+        return;
+      }
+      away = false;
+      while (!sent.isEmpty()) {
+        unsent.addFirst(sent.removeLast());
+      }
+    } finally {
+      lock.unlock();
+    }
+    pump();
   }
 
   private void breakOff(Ending why) {
-    if (!failed) {
-      failed = true;
-      broken.accept(why);
+    lock.lock();
+    try {
+      if (over) {
+        return;
+      }
+      over = true;
+      fewer.signalAll();
+    } finally {
+      lock.unlock();
     }
+    broken.accept(why);
   }
 }

@@ -63,7 +63,10 @@ final class Ticker implements AutoCloseable {
       lock.unlock();
     }
     try {
-      thread.join(CLOSE_WAIT);
+      // One that never started has nothing to wait for.
+      if (thread.isAlive()) {
+        thread.join(CLOSE_WAIT);
+      }
     } catch (InterruptedException stopping) {
       Thread.currentThread().interrupt();
     }

@@ -55,7 +55,7 @@ final class TurnWriter implements AutoCloseable {
     this.snapshots = snapshots;
     this.changed = changed;
     this.counted = counted;
-    this.commits = new GroupCommit<>(db, "turn-writer", BATCH_MAX, this::write);
+    this.commits = new GroupCommit<>(db, new GroupCommit.Manner("turn-writer", BATCH_MAX, true), this::write);
   }
 
   CompletableFuture<Written> submit(Write write) {
@@ -103,7 +103,7 @@ final class TurnWriter implements AutoCloseable {
           switch (write) {
             case Write.End end -> ended.contains(end.settlement().run());
             case Write.PutBack back ->
-                queue.requeue(tx, back.lease(), back.event().run(), back.delay());
+                queue.requeue(tx, back.lease(), back.event().run(), back.again());
             case Write.Waiting waiting ->
                 queue.setWaiting(tx, waiting.lease(), waiting.event().run(), waiting.waiting());
             case Write.Facts facts ->
@@ -114,7 +114,7 @@ final class TurnWriter implements AutoCloseable {
             case Write.Release release -> true;
           };
       if (!done) {
-        answers.put(write, new Written.LostLease());
+        answers.put(write, new Written.Superseded());
       }
     }
     startNext(tx, replica, good, answers);

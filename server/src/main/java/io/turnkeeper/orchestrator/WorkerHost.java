@@ -6,6 +6,7 @@ import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
+import io.turnkeeper.base.Refusal;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.snapshot.Restored;
 import io.turnkeeper.snapshot.Saved;
@@ -35,6 +36,7 @@ final class WorkerHost {
 
   private final Tools tools;
   private final LeaseToken lease;
+  private final LeaseWrites writes;
   private final ConversationFiles files;
   private final Starting starting;
   private volatile @Nullable Worker worker;
@@ -46,7 +48,8 @@ final class WorkerHost {
    * @param starting told when the start of a worker begins and when it has ended; false means not
    *     to start
    */
-  WorkerHost(Tools tools, LeaseToken lease, Starting starting) {
+  WorkerHost(Tools tools, LeaseToken lease, Starting starting, LeaseWrites writes) {
+    this.writes = writes;
     this.starting = starting;
     this.tools = tools;
     this.lease = lease;
@@ -74,10 +77,11 @@ final class WorkerHost {
       return "warm";
     }
     close();
-    Session previous = restoreFiles(definition);
+    Session previous = writes.patiently(() -> Optional.ofNullable(restoreFiles(definition))).orElse(null);
     files.ensure();
     files.dirty();
-    String transcript = run.turn() > 1 ? Transcripts.before(tools, run) : "";
+    String transcript =
+        run.turn() > 1 ? writes.patiently(() -> Transcripts.before(tools, run)) : "";
     Worker started = start(spec(definition), previous, transcript);
     workerVersion = agent.version();
     worker = started;
@@ -174,12 +178,22 @@ final class WorkerHost {
     Optional<Session> session = live == null ? Optional.empty() : live.session();
     ObjectNode kept = Json.object();
     session.ifPresent(s -> kept.put("id", s.id()).put("cwd", s.cwd()));
+    boolean[] unknown = {false};
     Saved saved;
     try {
       saved =
-          tools
-              .snapshots()
-              .save(lease, now.run().id(), now.run().turn(), stateFiles(definition), kept);
+          writes.patiently(() -> {
+            try {
+              return tools
+                  .snapshots()
+                  .save(lease, now.run().id(), now.run().turn(), stateFiles(definition), kept);
+            } catch (Refusal.Unavailable away) {
+              unknown[0] = true;
+              throw away;
+            }
+          });
+    } catch (LeaseGone gone) {
+      throw gone;
     } catch (RuntimeException failed) {
       log.warn("a snapshot failed", failed);
       saved = new Saved.Refused("it could not be written; the log says why");
@@ -201,6 +215,8 @@ final class WorkerHost {
                 + ". The next run starts from the last snapshot that fitted.");
         yield false;
       }
+      // A try whose outcome is unknown had stored it: whatever is there is the run's.
+      case Saved.Refused refused when unknown[0] -> true;
       case Saved.Refused refused -> {
         warn(now, "snapshot_failed", refused.why());
         yield false;

@@ -3,8 +3,8 @@ package io.turnkeeper.orchestrator;
 import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.eventlog.Append;
+import io.turnkeeper.queue.Again;
 import io.turnkeeper.queue.Settlement;
-import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,7 +38,7 @@ sealed interface Write {
   }
 
   /** The run goes back to its place; the event says why. */
-  record PutBack(Append event, Duration delay) implements Write {
+  record PutBack(Append event, Again again) implements Write {
     @Override
     public LeaseToken lease() {
       return event.lease();

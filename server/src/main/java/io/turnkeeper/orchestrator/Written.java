@@ -10,6 +10,12 @@ sealed interface Written {
    */
   record Done(@Nullable Run next) implements Written {}
 
+  /**
+   * The lease is good, but the run is not as the writer took it to be; nothing was written. After a
+   * write whose outcome was unknown this says that it was done.
+   */
+  record Superseded() implements Written {}
+
   /** Somebody else has the conversation now; nothing was written. */
   record LostLease() implements Written {}
 }

@@ -131,7 +131,8 @@ final class LeaseSql {
       """
       WITH back AS (
         UPDATE runs r
-           SET status = 'pending', run_at = now() + :delay_ms * interval '1 millisecond'
+           SET status = 'pending', run_at = now() + :delay_ms * interval '1 millisecond',
+               attempt = r.attempt - CASE WHEN :begun THEN 0 ELSE 1 END
          WHERE r.id = :run AND r.organization_id = :organization
            AND r.conversation_key = :key AND r.epoch = :epoch
            AND r.status IN ('running', 'waiting')
@@ -212,7 +213,8 @@ final class LeaseSql {
       """
       UPDATE runs r SET status = :to
         FROM mailboxes m, replicas p
-       WHERE r.id = :run AND r.organization_id = :organization AND r.status = :from
+       WHERE r.id = :run AND r.organization_id = :organization
+         AND r.status IN ('running', 'waiting')
          AND m.conversation_key = r.conversation_key AND m.epoch = :epoch
          AND m.replica_id = :replica AND r.epoch = m.epoch
          AND p.id = m.replica_id AND p.state IN ('live', 'draining')
@@ -225,6 +227,19 @@ final class LeaseSql {
        WHERE r.id = :run AND r.organization_id = :organization
          AND m.conversation_key = r.conversation_key AND m.epoch = :epoch
          AND m.replica_id = :replica AND r.epoch = m.epoch
+      """;
+
+  /** The run that a lease has under way, as far as the database knows. */
+  static final String UNDER_WAY =
+      """
+      SELECT r.*, c.id AS conversation_id
+        FROM mailboxes m
+        JOIN runs r ON r.conversation_key = m.conversation_key
+         AND r.status IN ('running', 'waiting')
+        JOIN conversations c ON c.key = m.conversation_key
+       WHERE m.organization_id = :organization AND m.conversation_key = :key
+         AND m.epoch = :epoch AND m.replica_id = :replica
+       ORDER BY r.turn LIMIT 1
       """;
 
   /** First statement of a takeover: no write of the dead replica can be under way after it. */

@@ -14,6 +14,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import org.jdbi.v3.core.statement.SqlStatement;
@@ -93,11 +94,12 @@ final class Leases {
     return ids;
   }
 
-  boolean requeue(Tx tx, LeaseToken lease, RunId run, Duration delay) {
+  boolean requeue(Tx tx, LeaseToken lease, RunId run, Again again) {
     return one(tx, LeaseSql.REQUEUE, lease)
             .bind("run", run.value())
             .bind("key", lease.conversation().key())
-            .bind("delay_ms", delay.toMillis())
+            .bind("delay_ms", again.delay().toMillis())
+            .bind("begun", again.begun())
             .execute()
         == 1;
   }
@@ -153,7 +155,6 @@ final class Leases {
   boolean setWaiting(Tx tx, LeaseToken lease, RunId run, boolean waiting) {
     return one(tx, LeaseSql.SET_WAITING, lease)
             .bind("run", run.value())
-            .bind("from", (waiting ? RunStatus.RUNNING : RunStatus.WAITING).word())
             .bind("to", (waiting ? RunStatus.WAITING : RunStatus.RUNNING).word())
             .execute()
         == 1;
@@ -200,6 +201,16 @@ final class Leases {
           .list();
     }
     return taken;
+  }
+
+  Optional<Run> underWay(Tx tx, LeaseToken lease) {
+    return tx.query(LeaseSql.UNDER_WAY)
+        .bind("organization", lease.conversation().organization().value())
+        .bind("key", lease.conversation().key())
+        .bind("epoch", lease.epoch())
+        .bind("replica", lease.replica())
+        .map((row, context) -> RunRows.read(row))
+        .findOne();
   }
 
   private static void holdBack(Tx tx, String state, List<Long> keys) {

@@ -19,6 +19,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param options what the client asked of the stream and of the end
  * @param output the turn's messages, whole, once it ended
  * @param error {@code code} and {@code message} of a run that did not complete
+ * @param cancelRequested why it is to end, once somebody has asked for that
  * @param restoreMode how the agent got its memory back
  */
 public record Run(
@@ -36,6 +37,7 @@ public record Run(
     ObjectNode metadata,
     @Nullable JsonNode output,
     @Nullable ObjectNode error,
+    @Nullable String cancelRequested,
     @Nullable String restoreMode,
     Times times) {
 

@@ -5,7 +5,6 @@ import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Tx;
-import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -69,11 +68,11 @@ public final class RunQueue {
   }
 
   /**
-   * Puts a run under way back in its place, not to start before the delay has passed. False when
-   * the lease is lost.
+   * Puts a run under way back in its place. False when the lease is lost, or the run is not under
+   * way.
    */
-  public boolean requeue(Tx tx, LeaseToken lease, RunId run, Duration delay) {
-    return leases.requeue(tx, lease, run, delay);
+  public boolean requeue(Tx tx, LeaseToken lease, RunId run, Again again) {
+    return leases.requeue(tx, lease, run, again);
   }
 
   /**
@@ -90,8 +89,8 @@ public final class RunQueue {
   }
 
   /**
-   * Marks that a run waits for a person, or no longer does. False when the lease is lost or the run
-   * is not there.
+   * Marks that a run waits for a person, or no longer does; safe to repeat. False when the lease is
+   * lost or the run is not under way.
    */
   public boolean setWaiting(Tx tx, LeaseToken lease, RunId run, boolean waiting) {
     return leases.setWaiting(tx, lease, run, waiting);
@@ -110,6 +109,11 @@ public final class RunQueue {
    */
   public Map<LeaseToken, @Nullable Run> takeOver(Tx tx, int dead, int taker) {
     return leases.takeOver(tx, dead, taker);
+  }
+
+  /** The run that a lease has under way; empty also when the lease is lost. */
+  public Optional<Run> underWay(Tx tx, LeaseToken lease) {
+    return leases.underWay(tx, lease);
   }
 
   /** Ends runs that have not started. Runs that have, or that ended, are not in the answer. */

@@ -42,6 +42,7 @@ final class RunRows {
         object(row.getString("metadata")),
         output == null ? null : Json.parse(output),
         error == null ? null : object(error),
+        row.getString("cancel_requested"),
         row.getString("restore_mode"),
         new Run.Times(
             instantOf(row, "created_at"),

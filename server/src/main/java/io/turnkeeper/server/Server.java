@@ -59,7 +59,7 @@ public final class Server implements AutoCloseable {
   /** Files in one snapshot: far above an agent's own, below a checkout with all its packages. */
   private static final int SNAPSHOT_FILES_MAX = 50_000;
 
-  private static final Duration CONNECTION_WAIT = Duration.ofSeconds(10);
+  private static final Duration CONNECTION_WAIT = Duration.ofSeconds(4);
   private static final Duration STREAM_HEARTBEAT = Duration.ofSeconds(5);
   private static final Duration HTTP_IDLE = Duration.ofSeconds(20);
   private static final Duration HTTP_STOP = Duration.ofSeconds(5);
