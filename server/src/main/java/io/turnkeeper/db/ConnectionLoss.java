@@ -7,8 +7,8 @@ public final class ConnectionLoss {
   private ConnectionLoss() {}
 
   /**
-   * True when the cause is a broken or closing connection (SQLSTATE 08xxx, 57P01 to 57P05, 25P03), so that
-   * the outcome is unknown.
+   * True when the cause is a broken or closing connection (SQLSTATE 08xxx, 57P01 to 57P05, 25P03),
+   * so that the outcome is unknown.
    */
   public static boolean is(Throwable failure) {
     for (Throwable cause = failure; cause != null; cause = cause.getCause()) {

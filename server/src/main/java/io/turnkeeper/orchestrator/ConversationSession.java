@@ -71,10 +71,7 @@ final class ConversationSession {
     this.lease = claimed.lease();
     this.writes =
         new LeaseWrites(
-            tools.writer(),
-            this::isLost,
-            () -> end(null, new Ending.LeaseLost()),
-            this::pause);
+            tools.writer(), this::isLost, () -> end(null, new Ending.LeaseLost()), this::pause);
     this.host = new WorkerHost(tools, lease, this::starting, writes);
     this.thread =
         Thread.ofVirtual()
@@ -260,7 +257,8 @@ final class ConversationSession {
   private @Nullable Run turn(Run run) {
     Agent agent = writes.patiently(() -> current(run));
     int seq = writes.patiently(() -> lastSeq(run));
-    RunLog runLog = new RunLog(
+    RunLog runLog =
+        new RunLog(
             tools.writer()::submit,
             new RunLog.Place(lease, run.id(), seq),
             why -> end(run.id(), why));

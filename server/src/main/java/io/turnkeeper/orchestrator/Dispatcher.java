@@ -67,8 +67,7 @@ final class Dispatcher {
 
   private void start(Claimed claimed) {
     long key = claimed.lease().conversation().key();
-    ConversationSession session =
-        new ConversationSession(tools, remains, claimed, this::ended);
+    ConversationSession session = new ConversationSession(tools, remains, claimed, this::ended);
     sessions.put(key, session);
     tools.events().wake(key);
     session.start();

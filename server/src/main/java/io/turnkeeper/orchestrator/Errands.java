@@ -30,7 +30,7 @@ final class Errands {
   void carryOut(List<RunCommand> commands, Predicate<RunCommand> carryOut) {
     long now = clock.nanos();
     commands.forEach(command -> open.add(new Open(command, now)));
-    open.removeIf(one ->
-        carryOut.test(one.command()) || now - one.sinceNanos() > PATIENCE.toNanos());
+    open.removeIf(
+        one -> carryOut.test(one.command()) || now - one.sinceNanos() > PATIENCE.toNanos());
   }
 }

@@ -43,7 +43,8 @@ final class Mailroom implements AutoCloseable {
   Mailroom(Db db, ConversationStore conversations, RunQueue queue) {
     this.conversations = conversations;
     this.queue = queue;
-    this.commits = new GroupCommit<>(db, new GroupCommit.Manner("mailroom", BATCH_MAX, false), this::post);
+    this.commits =
+        new GroupCommit<>(db, new GroupCommit.Manner("mailroom", BATCH_MAX, false), this::post);
   }
 
   /** Blocks until the letter is committed, or refused. */

@@ -13,7 +13,6 @@ import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.worker.Workers;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;

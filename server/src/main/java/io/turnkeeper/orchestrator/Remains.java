@@ -39,8 +39,7 @@ final class Remains {
 
   /** Why nobody works on it, for the log of the run. */
   record Cause(String code, String message) {
-    static final Cause REPLICA_LOST =
-        new Cause("replica_lost", "the replica that ran it is gone");
+    static final Cause REPLICA_LOST = new Cause("replica_lost", "the replica that ran it is gone");
     static final Cause BROKEN_OFF =
         new Cause("server_error", "the server could not go on with it; its log says why");
   }
@@ -131,8 +130,7 @@ final class Remains {
     Outcome outcome =
         run.cancelRequested() == null
             ? Outcome.lost(
-                cause.code(),
-                cause.message() + "; what the agent had begun may be half done")
+                cause.code(), cause.message() + "; what the agent had begun may be half done")
             : new Outcome(
                 RunStatus.CANCELLED, "cancelled", "cancelled", run.cancelRequested(), false);
     if (outcome.lost() && decide(run, attempt) instanceof WorkerLoss.Again again) {
@@ -177,8 +175,7 @@ final class Remains {
     return WorkerLoss.decide(policy, attempt.produced(), run.attempt(), run.maxAttempts());
   }
 
-  private static ObjectNode interrupted(
-      Run run, Attempt attempt, Cause cause) {
+  private static ObjectNode interrupted(Run run, Attempt attempt, Cause cause) {
     ObjectNode data =
         Json.object()
             .put("reason", cause.code())

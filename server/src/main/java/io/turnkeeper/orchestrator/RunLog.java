@@ -58,10 +58,7 @@ final class RunLog {
    *     away has all behind it fail too
    * @param broken called at most once, when an event could not be written for good
    */
-  RunLog(
-      Function<Write, CompletableFuture<Written>> writer,
-      Place at,
-      Consumer<Ending> broken) {
+  RunLog(Function<Write, CompletableFuture<Written>> writer, Place at, Consumer<Ending> broken) {
     this.writer = writer;
     this.at = at;
     this.seq = at.seq();

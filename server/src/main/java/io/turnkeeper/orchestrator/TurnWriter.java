@@ -55,7 +55,8 @@ final class TurnWriter implements AutoCloseable {
     this.snapshots = snapshots;
     this.changed = changed;
     this.counted = counted;
-    this.commits = new GroupCommit<>(db, new GroupCommit.Manner("turn-writer", BATCH_MAX, true), this::write);
+    this.commits =
+        new GroupCommit<>(db, new GroupCommit.Manner("turn-writer", BATCH_MAX, true), this::write);
   }
 
   CompletableFuture<Written> submit(Write write) {

@@ -77,7 +77,8 @@ final class WorkerHost {
       return "warm";
     }
     close();
-    Session previous = writes.patiently(() -> Optional.ofNullable(restoreFiles(definition))).orElse(null);
+    Session previous =
+        writes.patiently(() -> Optional.ofNullable(restoreFiles(definition))).orElse(null);
     files.ensure();
     files.dirty();
     String transcript =

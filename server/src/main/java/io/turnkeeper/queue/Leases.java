@@ -7,7 +7,6 @@ import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Tx;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;

@@ -131,8 +131,7 @@ class TakeoverTest {
     Claimed claimed = running("cancelled", "retry");
     started(claimed);
     ObjectNode body = Json.object().put("reason", "changed my mind");
-    db.useTx(tx ->
-        queue.ask(tx, organization, claimed.run().id(), RunCommand.Kind.CANCEL, body));
+    db.useTx(tx -> queue.ask(tx, organization, claimed.run().id(), RunCommand.Kind.CANCEL, body));
     db.useTx(tx -> queue.takeCommands(tx, dead));
     takeOver();
     Run ended = awaitGivenBack(claimed);

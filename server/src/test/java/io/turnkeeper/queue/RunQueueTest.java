@@ -78,7 +78,8 @@ class RunQueueTest {
     Conversation one = conversation("one");
     enqueue(run(one));
     Claimed stale = claim(1).getFirst();
-    db.inTx(tx -> queue.requeue(tx, stale.lease(), stale.run().id(), new Again(Duration.ZERO, true)));
+    db.inTx(
+        tx -> queue.requeue(tx, stale.lease(), stale.run().id(), new Again(Duration.ZERO, true)));
     db.inTx(tx -> queue.release(tx, replica, List.of(stale.lease())));
     Claimed fresh = claim(1).getFirst();
     assertThat(fresh.lease().epoch()).isEqualTo(stale.lease().epoch() + 1);
@@ -86,7 +87,9 @@ class RunQueueTest {
 
     assertThat(things(tx -> queue.lock(tx, replica, List.of(stale.lease())))).isEmpty();
     assertThat(settle(stale.lease(), stale.run().id(), RunStatus.COMPLETED)).isEmpty();
-    assertThat(truth(tx -> queue.requeue(tx, stale.lease(), stale.run().id(), new Again(Duration.ZERO, true))))
+    assertThat(
+            truth(tx ->
+                queue.requeue(tx, stale.lease(), stale.run().id(), new Again(Duration.ZERO, true))))
         .isFalse();
     assertThat(truth(tx -> queue.setWaiting(tx, stale.lease(), stale.run().id(), true))).isFalse();
     assertThat(truth(tx -> queue.setFacts(tx, stale.lease(), stale.run().id(), 1, "none")))
