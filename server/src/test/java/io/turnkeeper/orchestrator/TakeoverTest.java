@@ -28,7 +28,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.locks.LockSupport;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -68,7 +68,7 @@ class TakeoverTest {
     this.taker = replica();
   }
 
-  @AfterEach
+  @AfterAll
   void stop() {
     orchestrator.close();
   }
@@ -88,8 +88,8 @@ class TakeoverTest {
     assertThat(kinds(silent)).endsWith(Kinds.INTERRUPTED);
     Run failed = awaitGivenBack(speaking);
     assertThat(failed.status()).isEqualTo(RunStatus.FAILED);
-    assertThat(failed.error().path("code").asString()).isEqualTo("replica_lost");
     Event terminal = log(speaking).getLast();
+    assertThat(terminal.data().path("error").path("code").asString()).isEqualTo("replica_lost");
     assertThat(terminal.seq()).isEqualTo(5);
     assertThat(terminal.data().path("answer").asString()).isEqualTo("half an answer");
     assertThat(state(silent)).isEqualTo("ready");
