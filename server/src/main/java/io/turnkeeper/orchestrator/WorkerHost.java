@@ -12,6 +12,7 @@ import io.turnkeeper.snapshot.Restored;
 import io.turnkeeper.snapshot.Saved;
 import io.turnkeeper.snapshot.SnapshotInfo;
 import io.turnkeeper.snapshot.StateFiles;
+import io.turnkeeper.telemetry.TraceContext;
 import io.turnkeeper.worker.PermissionAnswer;
 import io.turnkeeper.worker.Session;
 import io.turnkeeper.worker.Turn;
@@ -20,8 +21,10 @@ import io.turnkeeper.worker.Worker;
 import io.turnkeeper.worker.WorkerFailure;
 import io.turnkeeper.worker.WorkerSpec;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,6 +36,9 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class WorkerHost {
   private static final Logger log = LoggerFactory.getLogger(WorkerHost.class);
+
+  /** Of many files with the same fault, as many as a person wants to read. */
+  private static final int FILES_NAMED = 3;
 
   private final Tools tools;
   private final LeaseToken lease;
@@ -121,8 +127,20 @@ final class WorkerHost {
         run.attempt() > 1 && agent.definition().onWorkerLoss() == OnWorkerLoss.RESUME;
     return live.prompt(
         new Turn(
-            run.id().toString(), run.conversation().id(), run.attempt(), interrupted, run.input()),
+            run.id().toString(),
+            run.conversation().id(),
+            run.attempt(),
+            interrupted,
+            run.input(),
+            traceparent(run)),
         now);
+  }
+
+  /** The request's place in its trace: what the agent does is a part of the same. */
+  private static @Nullable String traceparent(Run run) {
+    return TraceContext.parse(run.options().path("trace").path("traceparent").asString(null))
+        .map(TraceContext::traceparent)
+        .orElse(null);
   }
 
   void cancel() {
@@ -203,6 +221,9 @@ final class WorkerHost {
       case Saved.Stored stored -> {
         tools.meters().snapshot(stored.addedBytes());
         files.clean(now.run().id());
+        if (!stored.cutShort().isEmpty()) {
+          warn(now, "state_line_incomplete", incomplete(stored.cutShort()));
+        }
         yield true;
       }
       case Saved.TooLarge tooLarge -> {
@@ -224,6 +245,15 @@ final class WorkerHost {
       }
       case Saved.Stale stale -> false;
     };
+  }
+
+  private static String incomplete(List<String> files) {
+    String named = files.stream().limit(FILES_NAMED).collect(Collectors.joining(", "));
+    return "the last line of "
+        + (files.size() > FILES_NAMED
+            ? named + " and of " + (files.size() - FILES_NAMED) + " more files"
+            : named)
+        + " is cut off; the snapshot holds what is before it";
   }
 
   private static void warn(ActiveRun now, String code, String detail) {

@@ -86,7 +86,11 @@ final class DatabaseStore implements Store {
       Manifest manifest = seen.manifest();
       Upload.Finished finished = upload.finish(manifest, before.base());
       memory.remember(save.conversation(), seen.on(finished.base()));
-      return new Saved.Stored(manifest.files(), manifest.bytes(), finished.bytes());
+      List<String> cutShort =
+          settling.cutShort().stream()
+              .map(file -> save.files().root().relativize(file).toString())
+              .toList();
+      return new Saved.Stored(manifest.files(), manifest.bytes(), finished.bytes(), cutShort);
     }
   }
 

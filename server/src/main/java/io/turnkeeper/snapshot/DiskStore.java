@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Collection;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import tools.jackson.core.JacksonException;
@@ -63,7 +64,7 @@ final class DiskStore implements Store {
           StandardCopyOption.ATOMIC_MOVE,
           StandardCopyOption.REPLACE_EXISTING);
       Tree tree = Tree.of(save.files().root(), Selection.of(save.files().include()));
-      return new Saved.Stored(tree.files(), tree.bytes(), 0);
+      return new Saved.Stored(tree.files(), tree.bytes(), 0, List.of());
     } catch (Fence.Stale stale) {
       return new Saved.Stale();
     } catch (Fence.Refused refused) {

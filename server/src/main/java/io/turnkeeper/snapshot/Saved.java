@@ -1,5 +1,7 @@
 package io.turnkeeper.snapshot;
 
+import java.util.List;
+
 /** What came of saving an agent's files. */
 public sealed interface Saved {
   /**
@@ -7,8 +9,14 @@ public sealed interface Saved {
    *
    * @param bytes of all files, before compression
    * @param addedBytes what this snapshot added: its new chunks and its manifest, compressed
+   * @param cutShort the files, by their paths under the root, whose last line was not whole and was
+   *     left out
    */
-  record Stored(int files, long bytes, long addedBytes) implements Saved {}
+  record Stored(int files, long bytes, long addedBytes, List<String> cutShort) implements Saved {
+    public Stored {
+      cutShort = List.copyOf(cutShort);
+    }
+  }
 
   /** They are larger than a snapshot may be; nothing was stored. */
   record TooLarge(long bytes, long max) implements Saved {}

@@ -6,8 +6,11 @@ import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
@@ -15,13 +18,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * Patience with files that change while they are read, within one bound for a whole save. Agents
  * flush late; but one that never stops writing does not hold up the conversation: then the last
- * reading stands.
+ * reading stands. A transcript may end in a line that is still being written: that line is left out
+ * when it does not become whole.
  */
 final class Settling {
   static final Duration STEP = Duration.ofMillis(50);
   static final int STEPS_MAX = 6;
 
   private final long startedMillis;
+  private final Set<Path> cutShort = new TreeSet<>();
   private Map<Path, Path> copies = Map.of();
   private int steps = STEPS_MAX;
 
@@ -77,6 +82,11 @@ final class Settling {
     T read(Stat stat, Path source) throws IOException;
   }
 
+  /** The files that were read without a last line that is not whole. */
+  Set<Path> cutShort() {
+    return Collections.unmodifiableSet(cutShort);
+  }
+
   /** A copy does not change; it counts as the file that was walked over. */
   private <T> @Nullable T once(Path file, Stat walked, Once<T> once, BiFunction<T, Stat, T> as)
       throws IOException, InterruptedException {
@@ -87,10 +97,14 @@ final class Settling {
     try {
       Stat stat = Stat.of(file);
       while (true) {
-        T read = once.read(stat, file);
+        Stat whole = stat.first(JsonLines.is(file) ? JsonLines.whole(file, stat.size()) : stat.size());
+        T read = once.read(whole, file);
         Stat after = Stat.of(file);
-        if (stat.equals(after) || !again()) {
-          return read;
+        if (stat.equals(after) && whole.equals(stat) || !again()) {
+          if (!whole.equals(stat)) {
+            cutShort.add(file);
+          }
+          return as.apply(read, stat);
         }
         stat = after;
       }

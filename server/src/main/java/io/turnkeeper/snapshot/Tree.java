@@ -53,6 +53,11 @@ record Tree(List<Found> found, int files, long bytes) {
       return type.cast(Objects.requireNonNull(read.get(name), name));
     }
 
+    /** As if the file ended there. */
+    Stat first(long bytes) {
+      return bytes == size ? this : new Stat(inode, bytes, modified, changed, mode);
+    }
+
     long latestMillis() {
       return Math.max(modified.toMillis(), changed.toMillis());
     }

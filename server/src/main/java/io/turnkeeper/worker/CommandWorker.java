@@ -10,6 +10,7 @@ import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
@@ -86,13 +87,7 @@ final class CommandWorker implements Worker {
   }
 
   private TurnEnd run(Turn turn, TurnListener listener) throws WorkerFailure, InterruptedException {
-    Child mine =
-        spawner.spawn(
-            Map.of(
-                "TURNKEEPER_RUN_ID", turn.runId(),
-                "TURNKEEPER_THREAD_ID", turn.threadId(),
-                "TURNKEEPER_ATTEMPT", Integer.toString(turn.attempt()),
-                "TURNKEEPER_INTERRUPTED", Boolean.toString(turn.interrupted())));
+    Child mine = spawner.spawn(environment(turn));
     boolean stop;
     lock.lock();
     try {
@@ -119,6 +114,18 @@ final class CommandWorker implements Worker {
     } finally {
       mine.kill();
     }
+  }
+
+  private static Map<String, String> environment(Turn turn) {
+    Map<String, String> env = new HashMap<>();
+    env.put("TURNKEEPER_RUN_ID", turn.runId());
+    env.put("TURNKEEPER_THREAD_ID", turn.threadId());
+    env.put("TURNKEEPER_ATTEMPT", Integer.toString(turn.attempt()));
+    env.put("TURNKEEPER_INTERRUPTED", Boolean.toString(turn.interrupted()));
+    if (turn.traceparent() != null) {
+      env.put("TRACEPARENT", turn.traceparent());
+    }
+    return env;
   }
 
   private TurnEnd end(Child mine, int code) throws InterruptedException {

@@ -47,8 +47,12 @@ final class Prompts {
     return blocks;
   }
 
+  /** What goes beside the prompt; the trace where ACP has its place for it. */
   static ObjectNode meta(Turn turn) {
     ObjectNode meta = Json.object();
+    if (turn.traceparent() != null) {
+      meta.put("traceparent", turn.traceparent());
+    }
     meta.putObject("turnkeeper")
         .put("run_id", turn.runId())
         .put("thread_id", turn.threadId())

@@ -1,5 +1,6 @@
 package io.turnkeeper.worker;
 
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -10,6 +11,18 @@ import tools.jackson.databind.JsonNode;
  *     words that what it had started may be half done
  * @param input {@code {"messages":[…LangChain messages…]}}; the human messages after the last reply
  *     become the prompt
+ * @param traceparent W3C trace context of the request that caused it; null when there is none
  */
 public record Turn(
-    String runId, String threadId, int attempt, boolean interrupted, JsonNode input) {}
+    String runId,
+    String threadId,
+    int attempt,
+    boolean interrupted,
+    JsonNode input,
+    @Nullable String traceparent) {
+
+  /** Without a trace. */
+  public Turn(String runId, String threadId, int attempt, boolean interrupted, JsonNode input) {
+    this(runId, threadId, attempt, interrupted, input, null);
+  }
+}

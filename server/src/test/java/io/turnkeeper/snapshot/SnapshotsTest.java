@@ -268,6 +268,42 @@ class SnapshotsTest {
   }
 
   @Test
+  void a_transcript_whose_last_line_is_cut_is_kept_up_to_that_line() throws IOException {
+    String whole = "{\"n\":1}\n{\"n\":2}\n";
+    World.write(home("cut.jsonl"), whole + "{\"n\":3,\"text\":\"ab");
+    World.write(home("long.jsonl"), whole + "{\"text\":\"" + "x".repeat(200_000));
+    World.write(home("only.ndjson"), "{\"n\":");
+    World.write(home("zeros.jsonl"), whole + "\0\0\0");
+    World.write(home("open.jsonl"), whole + "{\"n\":3}");
+    World.write(home("words.jsonl"), "not\njson");
+    World.write(home("cut.json"), "{\"n\":");
+    Saved.Stored stored = world.completed(snapshots, lease, root);
+    assertThat(stored.cutShort())
+        .containsExactly(
+            "home/cut.jsonl", "home/long.jsonl", "home/only.ndjson", "home/zeros.jsonl");
+    Path other = directory.resolve("other");
+    restored(other);
+    assertThat(other.resolve("home/cut.jsonl")).hasContent(whole);
+    assertThat(other.resolve("home/long.jsonl")).hasContent(whole);
+    assertThat(other.resolve("home/zeros.jsonl")).hasContent(whole);
+    assertThat(other.resolve("home/only.ndjson")).isEmptyFile();
+    assertThat(other.resolve("home/open.jsonl")).hasContent(whole + "{\"n\":3}");
+    assertThat(other.resolve("home/words.jsonl")).hasContent("not\njson");
+    assertThat(other.resolve("home/cut.json")).hasContent("{\"n\":");
+  }
+
+  @Test
+  void a_line_that_becomes_whole_after_all_is_in_the_next_snapshot() throws IOException {
+    World.write(home("t.jsonl"), "{\"n\":1}\n{\"n\"");
+    assertThat(world.completed(snapshots, lease, root).cutShort()).hasSize(1);
+    Files.writeString(home("t.jsonl"), ":2}\n", StandardOpenOption.APPEND);
+    assertThat(world.completed(snapshots, lease, root).cutShort()).isEmpty();
+    Path other = directory.resolve("other");
+    restored(other);
+    assertThat(other.resolve("home/t.jsonl")).hasContent("{\"n\":1}\n{\"n\":2}\n");
+  }
+
+  @Test
   void a_restored_conversation_is_saved_again_without_storing_it_again() throws IOException {
     for (int i = 0; i < 300; i++) {
       World.write(home("small/" + i), random(i, 900));

@@ -128,6 +128,19 @@ final class AcpWorkerTest {
   }
 
   @Test
+  void the_agent_is_told_to_which_trace_a_turn_belongs() throws Exception {
+    String trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    try (Worker worker = start("echo")) {
+      Recorder told = new Recorder();
+      worker.prompt(new Turn("r1", "t1", 1, false, turn("hi").input(), trace), told);
+      assertThat(told.text()).contains("'traceparent':'" + trace + "'");
+      Recorder without = new Recorder();
+      worker.prompt(turn("hi"), without);
+      assertThat(without.text()).contains("'run_id'").doesNotContain("traceparent");
+    }
+  }
+
+  @Test
   void garbage_on_stdout_is_skipped() throws Exception {
     try (Worker worker = start("garbage")) {
       Recorder told = new Recorder();

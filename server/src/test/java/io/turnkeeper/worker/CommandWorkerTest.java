@@ -87,6 +87,19 @@ final class CommandWorkerTest {
   }
 
   @Test
+  void the_command_is_told_to_which_trace_its_run_belongs() throws Exception {
+    String trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    try (Worker worker = script("cat > /dev/null; printf '%s' \"${TRACEPARENT-none}\"")) {
+      Recorder told = new Recorder();
+      worker.prompt(new Turn("r1", "t1", 1, false, turn("hi").input(), trace), told);
+      assertThat(told.text()).isEqualTo(trace);
+      Recorder without = new Recorder();
+      worker.prompt(turn("hi"), without);
+      assertThat(without.text()).isEqualTo("none");
+    }
+  }
+
+  @Test
   void output_streams_as_it_comes_and_characters_are_not_cut() throws Exception {
     byte[] euro = "€".getBytes(StandardCharsets.UTF_8);
     String first = String.format("\\%03o\\%03o", euro[0] & 0xff, euro[1] & 0xff);
