@@ -2,6 +2,7 @@ package io.turnkeeper.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -65,5 +66,40 @@ class CommandAgentTest {
 
     assertThat(run.get("status").asString()).isEqualTo("failed");
     assertThat(run.get("error").toString()).contains("3").contains("no such customer");
+  }
+
+  @Test
+  void the_trace_of_the_request_reaches_the_script() {
+    shell("traced", "cat > /dev/null; printf '%s' \"$TRACEPARENT\"");
+    String thread = replica.newThread();
+    String trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    String body = Turnkeeper.JSON.writeValueAsString(Turnkeeper.message("traced", "hi"));
+    JsonNode run =
+        replica
+            .send(
+                replica
+                    .request("/threads/" + thread + "/runs")
+                    .header("traceparent", "00-" + trace + "-00f067aa0ba902b7-01")
+                    .POST(BodyPublishers.ofString(body))
+                    .build())
+            .expect(200)
+            .body();
+    replica.ended(run.get("run_id").asString(), Duration.ofSeconds(30));
+
+    JsonNode messages = replica.get("/threads/" + thread).body().at("/values/messages");
+    assertThat(messages.get(messages.size() - 1).get("content").asString())
+        .matches("00-" + trace + "-[0-9a-f]{16}-01");
+  }
+
+  @Test
+  void a_transcript_that_ends_in_half_a_line_costs_a_warning_and_not_the_answer() {
+    shell("cutting", "cat > /dev/null; printf '{\"n\":1}\\n{\"n\":' > \"$HOME/t.jsonl\"; echo done");
+    String thread = replica.newThread();
+    String run = replica.run(thread, "cutting", "hi");
+    assertThat(replica.ended(run, Duration.ofSeconds(30)).get("status").asString())
+        .isEqualTo("completed");
+
+    assertThat(replica.get("/admin/runs/" + run + "/events?after=0&limit=100").text())
+        .contains("state_line_incomplete", "home/t.jsonl");
   }
 }
