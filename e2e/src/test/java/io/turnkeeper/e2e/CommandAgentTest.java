@@ -93,7 +93,8 @@ class CommandAgentTest {
 
   @Test
   void a_transcript_that_ends_in_half_a_line_costs_a_warning_and_not_the_answer() {
-    shell("cutting", "cat > /dev/null; printf '{\"n\":1}\\n{\"n\":' > \"$HOME/t.jsonl\"; echo done");
+    shell(
+        "cutting", "cat > /dev/null; printf '{\"n\":1}\\n{\"n\":' > \"$HOME/t.jsonl\"; echo done");
     String thread = replica.newThread();
     String run = replica.run(thread, "cutting", "hi");
     assertThat(replica.ended(run, Duration.ofSeconds(30)).get("status").asString())

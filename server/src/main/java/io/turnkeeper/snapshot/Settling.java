@@ -97,7 +97,8 @@ final class Settling {
     try {
       Stat stat = Stat.of(file);
       while (true) {
-        Stat whole = stat.first(JsonLines.is(file) ? JsonLines.whole(file, stat.size()) : stat.size());
+        Stat whole =
+            stat.first(JsonLines.is(file) ? JsonLines.whole(file, stat.size()) : stat.size());
         T read = once.read(whole, file);
         Stat after = Stat.of(file);
         if (stat.equals(after) && whole.equals(stat) || !again()) {

@@ -29,7 +29,8 @@ class InPlaceTest {
     assertThat(inPlace().newest(lease.conversation())).isEmpty();
     World.write(root.resolve("home/a"), "x");
     World.Turn turn = world.turn(lease);
-    assertThat(World.saved(inPlace(), lease, turn, root)).isEqualTo(new Saved.Stored(1, 1, 0, List.of()));
+    assertThat(World.saved(inPlace(), lease, turn, root))
+        .isEqualTo(new Saved.Stored(1, 1, 0, List.of()));
     assertThat(inPlace().newest(lease.conversation()))
         .contains(new SnapshotInfo(turn.run(), 1, Json.object().put("id", "s1")));
     World.write(root.resolve("home/b"), "not saved, and still there");
