@@ -106,7 +106,9 @@ CREATE TABLE mailboxes (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX mailboxes_ready   ON mailboxes (priority DESC, tag, conversation_key) WHERE state = 'ready';
 CREATE INDEX mailboxes_delayed ON mailboxes (ready_at, conversation_key) WHERE state = 'delayed';
-CREATE INDEX mailboxes_held    ON mailboxes (organization_id, agent_id, state, tag) WHERE state IN ('capped', 'paused');
+-- What a person has paused waits for that person: the tick that lifts caps and pauses does not read it.
+CREATE INDEX mailboxes_held    ON mailboxes (organization_id, agent_id, state, tag)
+  WHERE state IN ('capped', 'paused') AND paused_by IS NULL;
 CREATE INDEX mailboxes_running ON mailboxes (organization_id, agent_id) WHERE running;
 CREATE INDEX mailboxes_leased  ON mailboxes (replica_id) WHERE replica_id IS NOT NULL;
 

@@ -181,4 +181,9 @@ final class ActiveRun implements TurnListener {
     }
     return data;
   }
+
+  /** For people: seconds, or milliseconds when it is less than one. */
+  static String words(Duration duration) {
+    return duration.toSeconds() >= 1 ? duration.toSeconds() + " s" : duration.toMillis() + " ms";
+  }
 }

@@ -218,13 +218,13 @@ final class ConversationSession {
           end(
               now.run().id(),
               new Ending.Overdue(
-                  "run_timeout", "the run did not end within " + words(run.after())));
+                  "run_timeout", "the run did not end within " + ActiveRun.words(run.after())));
       case ActiveRun.Overdue.Progress progress ->
           end(
               now.run().id(),
               new Ending.Overdue(
                   "progress_timeout",
-                  "the agent showed no progress for " + words(progress.after())));
+                  "the agent showed no progress for " + ActiveRun.words(progress.after())));
       case null -> {}
     }
   }
@@ -290,6 +290,7 @@ final class ConversationSession {
       } finally {
         lock.unlock();
       }
+      tools.runEnded().run();
     }
   }
 
@@ -446,14 +447,21 @@ final class ConversationSession {
     ObjectNode data = end.outcome().terminal(now.fold());
     now.log().awaitCommitted();
     boolean goOn = !wantsOut() && !tools.crowded().get();
-    return writes
-        .write(
+    return next(
+        writes.write(
             new Write.End(
                 end.settlement(),
                 now.log().next(Kinds.terminal(end.outcome().status()), data),
                 end.saved(),
-                goOn))
-        .next();
+                goOn)));
+  }
+
+  /** What may not start yet is given back: here nobody would see when it may. */
+  private @Nullable Run next(Written.Done done) {
+    if (done.blocked()) {
+      letGo();
+    }
+    return done.next();
   }
 
   private void putBack(ActiveRun now, Outcome outcome, Duration delay) {
@@ -471,10 +479,10 @@ final class ConversationSession {
   /** Waits with a warm worker. Answers the next run, or null when the lease is to be given back. */
   private @Nullable Run awaitNext() {
     while (true) {
-      if (!awaitNews()) {
+      if (tools.crowded().get() || !awaitNews()) {
         return null;
       }
-      Run next = writes.writeOnce(new Write.Next(lease)).next();
+      Run next = next(writes.writeOnce(new Write.Next(lease)));
       if (next != null) {
         return next;
       }
@@ -482,10 +490,9 @@ final class ConversationSession {
   }
 
   private boolean awaitNews() {
-    Duration patience = tools.crowded().get() ? Duration.ZERO : host.idleTimeout();
     lock.lock();
     try {
-      long left = patience.toNanos();
+      long left = host.idleTimeout().toNanos();
       idleSinceNanos = tools.clock().nanos();
       idle = true;
       while (!woken && !lettingGo && !lost && left > 0 && host.warm()) {
@@ -569,9 +576,5 @@ final class ConversationSession {
     } finally {
       lock.unlock();
     }
-  }
-
-  private static String words(Duration duration) {
-    return duration.toSeconds() >= 1 ? duration.toSeconds() + " s" : duration.toMillis() + " ms";
   }
 }

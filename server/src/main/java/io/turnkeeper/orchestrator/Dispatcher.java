@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.queue.Claimed;
+import io.turnkeeper.queue.Claims;
 import io.turnkeeper.queue.RunCommand;
 import io.turnkeeper.worker.PermissionAnswer;
 import java.time.Duration;
@@ -51,18 +52,32 @@ final class Dispatcher {
     }
     int slots = Math.min(admission.free(), CLAIM_MAX);
     if (slots == 0) {
-      boolean waiting = tools.db().inTx(tx -> tools.queue().hasReady(tx));
-      tools.crowded().set(waiting);
-      if (waiting) {
-        evictIdle();
-      }
+      waits(tools.db().inTx(tx -> tools.queue().hasReady(tx)));
       return false;
     }
     tools.crowded().set(false);
-    List<Claimed> claimed = tools.db().inTx(tx -> tools.queue().claim(tx, replica, slots));
-    admission.take(claimed.size());
-    claimed.forEach(this::start);
-    return claimed.size() == slots;
+    Claims claims = tools.db().inTx(tx -> tools.queue().claim(tx, replica, slots));
+    if (claims.capped()) {
+      tools.capped().set(true);
+    }
+    admission.take(claims.taken().size());
+    claims.taken().forEach(this::start);
+    return claims.again();
+  }
+
+  /**
+   * Whether work waits that may start. Where no slot is free for it, the worker that has been idle
+   * longest makes room.
+   *
+   * @return whether there is a slot for it
+   */
+  boolean waits(boolean ready) {
+    boolean room = admission.free() > 0;
+    tools.crowded().set(ready && !room);
+    if (ready && !room) {
+      evictIdle();
+    }
+    return room;
   }
 
   private void start(Claimed claimed) {

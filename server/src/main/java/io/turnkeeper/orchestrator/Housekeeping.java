@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.base.Json;
 import io.turnkeeper.queue.EndedRun;
+import io.turnkeeper.queue.Lifted;
 import io.turnkeeper.queue.RunCommand;
 import io.turnkeeper.queue.RunStatus;
 import java.util.ArrayList;
@@ -24,11 +25,17 @@ final class Housekeeping {
 
   /**
    * @param ready conversations became ready to be claimed
+   * @param waiting some were before
+   * @param capped others wait under a cap
    * @param changed conversations that their readers should look at
    * @param commands asked of runs that this replica holds
    * @param again there is more to move
    */
-  record Moved(boolean ready, List<Long> changed, List<RunCommand> commands, boolean again) {}
+  record Moved(
+      boolean ready,
+      boolean waiting,
+      boolean capped,
+      List<Long> changed, List<RunCommand> commands, boolean again) {}
 
   Moved tick(int replica) {
     ObjectNode expired =
@@ -38,9 +45,9 @@ final class Housekeeping {
     return tools
         .db()
         .inTx(tx -> {
-          tools.queue().noticeVirtualTime(tx);
-          int moved = tools.queue().promoteDelayed(tx, MOVE_MAX);
-          moved += tools.queue().liftHeld(tx, MOVE_MAX);
+          boolean waiting = tools.queue().noticeVirtualTime(tx);
+          Lifted lifted = tools.queue().liftHeld(tx, MOVE_MAX);
+          int moved = lifted.moved() + tools.queue().promoteDelayed(tx, MOVE_MAX);
           List<Long> changed = new ArrayList<>();
           List<EndedRun> ended = tools.queue().expire(tx, MOVE_MAX, expired);
           for (EndedRun run : ended) {
@@ -50,6 +57,8 @@ final class Housekeeping {
           List<RunCommand> commands = tools.queue().takeCommands(tx, replica);
           return new Moved(
               moved > 0 || !ended.isEmpty(),
+              waiting,
+              lifted.capped(),
               changed,
               commands,
               moved >= MOVE_MAX || ended.size() == MOVE_MAX);

@@ -26,7 +26,12 @@ import org.slf4j.LoggerFactory;
  */
 public final class Orchestrator implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Orchestrator.class);
+  /** What is due, what waits and what is asked of this replica: one transaction for all. */
   private static final Duration POLL = Duration.ofSeconds(1);
+
+  /** Claims follow from that poll, and from nudges; this is for when neither came through. */
+  private static final Duration CLAIM_ANYWAY = Duration.ofSeconds(30);
+
   private static final Duration CLOCKS = Duration.ofMillis(200);
 
   /** For agents to go, once their runs are to end: twice the graces of their workers. */
@@ -106,6 +111,8 @@ public final class Orchestrator implements AutoCloseable {
             writer,
             meters,
             new AtomicBoolean(),
+            new AtomicBoolean(),
+            this::runEnded,
             limits.data(),
             clock);
     this.admission = new Admission(limits.maxLeases());
@@ -114,7 +121,7 @@ public final class Orchestrator implements AutoCloseable {
     this.housekeeping = new Housekeeping(tools);
     this.takeover = new Takeover(on.queue());
     this.remains = new Remains(tools, this::lookForWork);
-    this.dispatching = new Ticker("dispatcher", POLL, clock, this::dispatch);
+    this.dispatching = new Ticker("dispatcher", CLAIM_ANYWAY, clock, this::dispatch);
     this.keeping = new Ticker("housekeeping", POLL, clock, this::keep);
     this.clocks = new Ticker("clocks", CLOCKS, clock, this::look);
     this.dispatcher = new Dispatcher(tools, admission, remains, this::lookForWork);
@@ -269,10 +276,21 @@ public final class Orchestrator implements AutoCloseable {
     Housekeeping.Moved moved = housekeeping.tick(id.getAsInt());
     errands.carryOut(moved.commands(), dispatcher::carryOut);
     moved.changed().forEach(this::changed);
+    tools.capped().set(moved.capped());
+    boolean room = dispatcher.waits(moved.waiting());
     if (moved.ready()) {
       lookForWork();
+    } else if (room && moved.waiting()) {
+      dispatching.nudge();
     }
     return moved.again();
+  }
+
+  /** What a cap held back may start now. */
+  private void runEnded() {
+    if (tools.capped().get()) {
+      keeping.nudge();
+    }
   }
 
   private boolean look() {

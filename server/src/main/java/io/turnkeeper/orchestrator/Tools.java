@@ -16,6 +16,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * @param crowded set while every slot is taken and other conversations wait: a conversation then
  *     gives its slot back after each run, so that a tenant's long backlog delays another tenant by
  *     one run at most
+ * @param capped set while conversations wait under a cap
+ * @param runEnded told after the end of each run here
  * @param data where conversations have their places on this disk
  */
 record Tools(
@@ -28,5 +30,7 @@ record Tools(
     TurnWriter writer,
     Meters meters,
     AtomicBoolean crowded,
+    AtomicBoolean capped,
+    Runnable runEnded,
     Path data,
     Clock clock) {}

@@ -7,9 +7,9 @@ import io.turnkeeper.db.GroupCommit;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.Append;
 import io.turnkeeper.eventlog.EventLog;
-import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.queue.Settlement;
+import io.turnkeeper.queue.Started;
 import io.turnkeeper.snapshot.Snapshots;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -96,7 +96,7 @@ final class TurnWriter implements AutoCloseable {
     List<Write> good = writes.stream().filter(write -> held.contains(write.lease())).toList();
 
     Map<Write, Written> answers = new IdentityHashMap<>();
-    good.forEach(write -> answers.put(write, new Written.Done(null)));
+    good.forEach(write -> answers.put(write, Written.Done.PLAIN));
     appendEvents(tx, replica, good);
     Set<RunId> ended = end(tx, replica, good);
     for (Write write : good) {
@@ -182,12 +182,10 @@ final class TurnWriter implements AutoCloseable {
       }
     }
     Set<LeaseToken> leases = new HashSet<>(asking.keySet());
-    Map<LeaseToken, Run> started = queue.startNext(tx, replica, List.copyOf(leases));
-    started.forEach((lease, run) -> {
-      Write write = asking.get(lease);
-      if (write != null) {
-        answers.put(write, new Written.Done(run));
-      }
-    });
+    Started started = queue.startNext(tx, replica, List.copyOf(leases));
+    asking.forEach((lease, write) ->
+        answers.put(
+            write,
+            new Written.Done(started.runs().get(lease), started.blocked().contains(lease))));
   }
 }

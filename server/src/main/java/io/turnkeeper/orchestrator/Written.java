@@ -7,8 +7,11 @@ import org.jspecify.annotations.Nullable;
 sealed interface Written {
   /**
    * @param next the run that was started, where one was asked for and could be
+   * @param blocked one was asked for and is there, but may not start now
    */
-  record Done(@Nullable Run next) implements Written {}
+  record Done(@Nullable Run next, boolean blocked) implements Written {
+    static final Done PLAIN = new Done(null, false);
+  }
 
   /**
    * The lease is good, but the run is not as the writer took it to be; nothing was written. After a

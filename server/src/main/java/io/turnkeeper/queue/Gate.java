@@ -13,16 +13,33 @@ import org.jspecify.annotations.Nullable;
  * Occupancy is counted from the mailboxes that run, never kept in a counter that could leak.
  */
 final class Gate {
-  record Candidate(long key, UUID organization, UUID agent, long tag) {}
+  record Candidate(long key, UUID organization, UUID agent, long tag) {
+    Pair pair() {
+      return new Pair(organization, agent);
+    }
+  }
 
-  record Verdict(List<Candidate> granted, List<Long> capped, List<Long> paused) {}
+  record Pair(UUID organization, UUID agent) {}
 
-  private record Pair(UUID organization, UUID agent) {}
+  record Verdict(List<Candidate> granted, List<Candidate> capped, List<Candidate> paused) {}
 
+  /**
+   * @param agentFirst the tag of whoever has waited longest under the agent's cap
+   * @param organizationWaits whether somebody waits under the organization's
+   */
   private record Limits(
-      @Nullable Integer organizationMax, @Nullable Integer agentMax, boolean paused) {
+      @Nullable Integer organizationMax,
+      @Nullable Integer agentMax,
+      boolean paused,
+      @Nullable Long agentFirst,
+      boolean organizationWaits) {
     boolean capped() {
       return organizationMax != null || agentMax != null;
+    }
+
+    /** Whether others wait under a cap that the candidate would have to pass by. */
+    boolean behindOthers(long tag) {
+      return agentFirst != null && agentFirst < tag;
     }
   }
 
@@ -33,6 +50,15 @@ final class Gate {
    * yet running.
    */
   static Verdict judge(Tx tx, List<Candidate> candidates) {
+    return judge(tx, candidates, false);
+  }
+
+  /** Judges those that would go on: under a cap they stand aside for whoever waits there. */
+  static Verdict judgeGoingOn(Tx tx, List<Candidate> candidates) {
+    return judge(tx, candidates, true);
+  }
+
+  private static Verdict judge(Tx tx, List<Candidate> candidates, boolean goingOn) {
     Map<Pair, Limits> limits = limits(tx, candidates);
     Verdict verdict = new Verdict(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
     List<UUID> capped =
@@ -52,13 +78,15 @@ final class Gate {
       count(tx, capped, byAgent, byOrganization);
     }
     for (Candidate candidate : candidates) {
-      Pair pair = new Pair(candidate.organization(), candidate.agent());
+      Pair pair = candidate.pair();
       Limits limit = limits.get(pair);
       if (limit == null || limit.paused()) {
-        verdict.paused().add(candidate.key());
+        verdict.paused().add(candidate);
       } else if (full(limit.organizationMax(), byOrganization.get(pair.organization()))
-          || full(limit.agentMax(), byAgent.get(pair))) {
-        verdict.capped().add(candidate.key());
+          || full(limit.agentMax(), byAgent.get(pair))
+          || limit.behindOthers(goingOn ? Long.MAX_VALUE : candidate.tag())
+          || (goingOn && limit.organizationWaits())) {
+        verdict.capped().add(candidate);
       } else {
         verdict.granted().add(candidate);
         byAgent.merge(pair, 1, Integer::sum);
@@ -75,7 +103,7 @@ final class Gate {
   private static Map<Pair, Limits> limits(Tx tx, List<Candidate> candidates) {
     List<Pair> pairs =
         candidates.stream()
-            .map(candidate -> new Pair(candidate.organization(), candidate.agent()))
+            .map(Candidate::pair)
             .distinct()
             .toList();
     Map<Pair, Limits> limits = new HashMap<>();
@@ -90,7 +118,9 @@ final class Gate {
                 new Limits(
                     row.getObject("organization_max", Integer.class),
                     row.getObject("agent_max", Integer.class),
-                    row.getBoolean("paused"))))
+                    row.getBoolean("paused"),
+                    row.getObject("agent_first", Long.class),
+                    row.getBoolean("organization_waits"))))
         .list();
     return limits;
   }

@@ -18,11 +18,21 @@ final class LeaseSql {
          FOR UPDATE SKIP LOCKED
       """;
 
+  /** With the tag of whoever has waited longest under the agent's cap. */
   static final String GATES =
       """
       SELECT o.id AS organization_id, a.id AS agent_id,
              o.max_running AS organization_max, a.max_running AS agent_max,
-             o.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused
+             o.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused,
+             CASE WHEN a.max_running IS NOT NULL THEN (
+               SELECT h.tag FROM mailboxes h
+                WHERE h.organization_id = a.organization_id AND h.agent_id = a.id
+                  AND h.state = 'capped' AND h.paused_by IS NULL
+                ORDER BY h.tag LIMIT 1) END AS agent_first,
+             o.max_running IS NOT NULL AND EXISTS (
+               SELECT FROM mailboxes h
+                WHERE h.organization_id = o.id AND h.state = 'capped' AND h.paused_by IS NULL)
+               AS organization_waits
         FROM unnest(:organizations::uuid[], :agents::uuid[]) AS i(organization_id, agent_id)
         JOIN organizations o ON o.id = i.organization_id
         JOIN agents a ON a.organization_id = i.organization_id AND a.id = i.agent_id
@@ -42,6 +52,24 @@ final class LeaseSql {
         FROM mailboxes m
        WHERE m.running AND m.organization_id = ANY (:organizations::uuid[])
        GROUP BY m.organization_id, m.agent_id
+      """;
+
+  /**
+   * Takes what stands behind a shut gate out of the next of the line, so that a long backlog of one
+   * tenant that may not start is passed at once, and only once.
+   */
+  static final String SWEEP =
+      """
+      UPDATE mailboxes m -- cross-tenant: the line is one for all
+         SET state = :state, changed_at = now()
+       WHERE m.conversation_key IN (
+         SELECT line.conversation_key FROM (
+           SELECT r.conversation_key, r.organization_id, r.agent_id FROM mailboxes r
+            WHERE r.state = 'ready'
+            ORDER BY r.priority DESC, r.tag, r.conversation_key
+            LIMIT :max FOR UPDATE SKIP LOCKED) line
+          WHERE (line.organization_id, line.agent_id) IN (
+            SELECT * FROM unnest(:organizations::uuid[], :agents::uuid[])))
       """;
 
   static final String HOLD_BACK =
@@ -144,9 +172,11 @@ final class LeaseSql {
          AND m.replica_id = :replica
       """;
 
+  /** Those with something to do, and whether its time has come. */
   static final String HEADS =
       """
-      SELECT m.conversation_key, m.organization_id, m.agent_id, m.tag
+      SELECT m.conversation_key, m.organization_id, m.agent_id, m.tag,
+             m.paused_by IS NULL AND h.run_at <= now() AS may_start
         FROM unnest(:keys::bigint[], :epochs::bigint[]) AS i(conversation_key, epoch)
         JOIN mailboxes m ON m.conversation_key = i.conversation_key AND m.epoch = i.epoch
        CROSS JOIN LATERAL (
@@ -155,7 +185,7 @@ final class LeaseSql {
             AND r.status IN ('pending', 'running', 'waiting')
           ORDER BY r.turn LIMIT 1) h
        WHERE m.replica_id = :replica AND m.state = 'leased' AND NOT m.running
-         AND m.pending > 0 AND m.paused_by IS NULL AND h.run_at <= now()
+         AND m.pending > 0
       """;
 
   static final String START_NEXT =

@@ -16,26 +16,37 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Collectors;
 import org.jdbi.v3.core.statement.SqlStatement;
 import org.jspecify.annotations.Nullable;
 
 /** Claims, and what a lease entitles to. The only maker of lease tokens. */
 final class Leases {
+  /** Of the line that a claim looks through for more that stands behind a gate it found shut. */
+  private static final int SWEEP_MAX = 1_000;
+
   private final FairShare fairShare;
 
   Leases(FairShare fairShare) {
     this.fairShare = fairShare;
   }
 
-  List<Claimed> claim(Tx tx, int replica, int slots) {
+  Claims claim(Tx tx, int replica, int slots) {
     List<Gate.Candidate> candidates =
         tx.query(LeaseSql.PICK).bind("slots", slots).map((row, context) -> candidate(row)).list();
     if (candidates.isEmpty()) {
-      return List.of();
+      return new Claims(List.of(), false, false);
     }
     Gate.Verdict verdict = Gate.judge(tx, candidates);
+    List<Claimed> taken = grant(tx, replica, verdict);
+    // After the grants, which are of the same tenants: what is still ready then is behind the gate.
     holdBack(tx, "capped", verdict.capped());
     holdBack(tx, "paused", verdict.paused());
+    boolean whole = candidates.size() == slots && taken.size() == verdict.granted().size();
+    return new Claims(taken, whole, !verdict.capped().isEmpty());
+  }
+
+  private List<Claimed> grant(Tx tx, int replica, Gate.Verdict verdict) {
     if (verdict.granted().isEmpty()) {
       return List.of();
     }
@@ -103,24 +114,36 @@ final class Leases {
         == 1;
   }
 
-  Map<LeaseToken, Run> startNext(Tx tx, int replica, List<LeaseToken> leases) {
+  Started startNext(Tx tx, int replica, List<LeaseToken> leases) {
     if (leases.isEmpty()) {
-      return Map.of();
+      return Started.NONE;
     }
-    List<Gate.Candidate> candidates =
-        leases(tx.query(LeaseSql.HEADS), replica, leases)
-            .map((row, context) -> candidate(row))
-            .list();
-    if (candidates.isEmpty()) {
-      return Map.of();
+    Set<Long> busy = new HashSet<>();
+    List<Gate.Candidate> candidates = new ArrayList<>();
+    leases(tx.query(LeaseSql.HEADS), replica, leases)
+        .map((row, context) ->
+            busy.add(row.getLong("conversation_key"))
+                && row.getBoolean("may_start")
+                && candidates.add(candidate(row)))
+        .list();
+    if (busy.isEmpty()) {
+      return Started.NONE;
     }
     Set<Long> granted = new HashSet<>();
-    Gate.judge(tx, candidates).granted().forEach(candidate -> granted.add(candidate.key()));
+    if (!candidates.isEmpty()) {
+      Gate.judgeGoingOn(tx, candidates).granted().forEach(c -> granted.add(c.key()));
+    }
     List<LeaseToken> going =
         leases.stream().filter(lease -> granted.contains(lease.conversation().key())).toList();
-    if (going.isEmpty()) {
-      return Map.of();
-    }
+    busy.removeAll(granted);
+    return new Started(
+        going.isEmpty() ? Map.of() : start(tx, replica, going),
+        leases.stream()
+            .filter(lease -> busy.contains(lease.conversation().key()))
+            .collect(Collectors.toUnmodifiableSet()));
+  }
+
+  private static Map<LeaseToken, Run> start(Tx tx, int replica, List<LeaseToken> going) {
     Map<Long, LeaseToken> byKey = new HashMap<>();
     going.forEach(lease -> byKey.put(lease.conversation().key(), lease));
     Map<LeaseToken, Run> started = new LinkedHashMap<>();
@@ -212,13 +235,21 @@ final class Leases {
         .findOne();
   }
 
-  private static void holdBack(Tx tx, String state, List<Long> keys) {
-    if (!keys.isEmpty()) {
-      tx.update(LeaseSql.HOLD_BACK)
-          .bind("state", state)
-          .bindArray("keys", Long.class, keys)
-          .execute();
+  private static void holdBack(Tx tx, String state, List<Gate.Candidate> held) {
+    if (held.isEmpty()) {
+      return;
     }
+    tx.update(LeaseSql.HOLD_BACK)
+        .bind("state", state)
+        .bindArray("keys", Long.class, held.stream().map(Gate.Candidate::key).toList())
+        .execute();
+    List<Gate.Pair> gates = held.stream().map(Gate.Candidate::pair).distinct().toList();
+    tx.update(LeaseSql.SWEEP)
+        .bind("state", state)
+        .bind("max", SWEEP_MAX)
+        .bindArray("organizations", UUID.class, gates.stream().map(Gate.Pair::organization).toList())
+        .bindArray("agents", UUID.class, gates.stream().map(Gate.Pair::agent).toList())
+        .execute();
   }
 
   private static Claimed claimed(java.sql.ResultSet row, int replica) throws java.sql.SQLException {

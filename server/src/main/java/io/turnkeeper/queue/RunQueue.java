@@ -49,7 +49,7 @@ public final class RunQueue {
    * Rows that another replica is claiming are passed over; fewer than asked is a normal answer, as
    * is none.
    */
-  public List<Claimed> claim(Tx tx, int replica, int slots) {
+  public Claims claim(Tx tx, int replica, int slots) {
     return leases.claim(tx, replica, slots);
   }
 
@@ -76,10 +76,10 @@ public final class RunQueue {
   }
 
   /**
-   * Starts the next run of leases with none under way, where there is one that may start; the
-   * others are not in the answer.
+   * Starts the next run of leases with none under way, where there is one that may start. Under a
+   * cap, one that others wait for is left to them.
    */
-  public Map<LeaseToken, Run> startNext(Tx tx, int replica, List<LeaseToken> held) {
+  public Started startNext(Tx tx, int replica, List<LeaseToken> held) {
     return leases.startNext(tx, replica, held);
   }
 
@@ -132,17 +132,17 @@ public final class RunQueue {
     return upkeep.promoteDelayed(tx, max);
   }
 
-  /** Makes conversations ready whose cap or pause has lifted, at most {@code max}; how many. */
-  public int liftHeld(Tx tx, int max) {
+  /** Makes conversations ready whose cap or pause has lifted, at most {@code max}. */
+  public Lifted liftHeld(Tx tx, int max) {
     return upkeep.liftHeld(tx, max);
   }
 
   /**
    * Learns from the mailboxes how far service has come, for fair tags after a start and beside
-   * other replicas.
+   * other replicas. Whether some conversation is ready to be claimed.
    */
-  public void noticeVirtualTime(Tx tx) {
-    upkeep.noticeVirtualTime(tx);
+  public boolean noticeVirtualTime(Tx tx) {
+    return upkeep.noticeVirtualTime(tx);
   }
 
   /** Whether some conversation is ready to be claimed. */

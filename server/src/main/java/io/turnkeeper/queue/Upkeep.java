@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
@@ -39,7 +40,7 @@ final class Upkeep {
         .execute();
   }
 
-  int liftHeld(Tx tx, int max) {
+  Lifted liftHeld(Tx tx, int max) {
     List<Held> groups =
         tx.query(UpkeepSql.HELD_GROUPS)
             .map((row, context) ->
@@ -64,7 +65,7 @@ final class Upkeep {
                 .execute();
       }
     }
-    return lifted;
+    return new Lifted(lifted, groups.stream().anyMatch(group -> group.state().equals("capped")));
   }
 
   List<EndedRun> expire(Tx tx, int max, ObjectNode error) {
@@ -149,11 +150,10 @@ final class Upkeep {
     return tx.query(UpkeepSql.SMALLEST_TAG).mapTo(Long.class).findOne().isPresent();
   }
 
-  void noticeVirtualTime(Tx tx) {
-    tx.query(UpkeepSql.SMALLEST_TAG)
-        .mapTo(Long.class)
-        .findOne()
-        .ifPresent(tag -> fairShare.claimed(tag - 1));
+  boolean noticeVirtualTime(Tx tx) {
+    Optional<Long> smallest = tx.query(UpkeepSql.SMALLEST_TAG).mapTo(Long.class).findOne();
+    smallest.ifPresent(tag -> fairShare.claimed(tag - 1));
+    return smallest.isPresent();
   }
 
   void delete(Tx tx, Conversation conversation) {

@@ -22,13 +22,13 @@ final class UpkeepSql {
       """
       WITH RECURSIVE held AS (
         (SELECT m.organization_id, m.agent_id, m.state FROM mailboxes m
-          WHERE m.state IN ('capped', 'paused')
+          WHERE m.state IN ('capped', 'paused') AND m.paused_by IS NULL
           ORDER BY m.organization_id, m.agent_id, m.state LIMIT 1)
         UNION ALL
         SELECT n.organization_id, n.agent_id, n.state
           FROM held CROSS JOIN LATERAL (
             SELECT m.organization_id, m.agent_id, m.state FROM mailboxes m
-             WHERE m.state IN ('capped', 'paused')
+             WHERE m.state IN ('capped', 'paused') AND m.paused_by IS NULL
                AND (m.organization_id, m.agent_id, m.state)
                    > (held.organization_id, held.agent_id, held.state)
              ORDER BY m.organization_id, m.agent_id, m.state LIMIT 1) n
@@ -47,7 +47,7 @@ final class UpkeepSql {
        WHERE m.conversation_key IN (
          SELECT h.conversation_key FROM mailboxes h
           WHERE h.organization_id = :organization AND h.agent_id = :agent AND h.state = :state
-            AND h.paused_by IS NULL
+            AND h.state IN ('capped', 'paused') AND h.paused_by IS NULL
           ORDER BY h.tag LIMIT :max FOR UPDATE SKIP LOCKED)
       """;
 
@@ -135,11 +135,19 @@ final class UpkeepSql {
        WHERE organization_id = :organization AND id = :run AND status IN ('running', 'waiting')
       """;
 
+  /**
+   * From the commands to their mailboxes, never the other way: there are few commands, and a
+   * replica may hold ten thousand mailboxes.
+   */
   static final String TAKE_COMMANDS =
       """
       DELETE FROM run_commands c
-       USING mailboxes m -- cross-tenant: a replica serves all tenants
-       WHERE m.conversation_key = c.conversation_key AND m.replica_id = :replica
+       WHERE c.id IN (
+         SELECT w.id FROM run_commands w -- cross-tenant: a replica serves all tenants
+          CROSS JOIN LATERAL (
+            SELECT m.replica_id FROM mailboxes m
+             WHERE m.conversation_key = w.conversation_key OFFSET 0) held
+          WHERE held.replica_id = :replica)
       RETURNING c.id, c.conversation_key, c.run_id, c.kind, c.body
       """;
 

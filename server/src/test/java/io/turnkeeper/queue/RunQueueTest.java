@@ -94,7 +94,7 @@ class RunQueueTest {
     assertThat(truth(tx -> queue.setWaiting(tx, stale.lease(), stale.run().id(), true))).isFalse();
     assertThat(truth(tx -> queue.setFacts(tx, stale.lease(), stale.run().id(), 1, "none")))
         .isFalse();
-    assertThat(things(tx -> queue.startNext(tx, replica, List.of(stale.lease())).keySet()))
+    assertThat(things(tx -> queue.startNext(tx, replica, List.of(stale.lease())).runs().keySet()))
         .isEmpty();
     db.inTx(tx -> queue.release(tx, replica, List.of(stale.lease())));
     assertThat(things(tx -> queue.lock(tx, replica, List.of(fresh.lease()))))
@@ -132,10 +132,10 @@ class RunQueueTest {
     Claimed claimed = claim(1).getFirst();
     settle(claimed.lease(), claimed.run().id(), RunStatus.COMPLETED);
     Map<LeaseToken, Run> next =
-        db.inTx(tx -> queue.startNext(tx, replica, List.of(claimed.lease())));
+        db.inTx(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).runs());
     assertThat(next.get(claimed.lease())).isNotNull();
     assertThat(next.values().iterator().next().id()).isEqualTo(second);
-    assertThat(things(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).keySet()))
+    assertThat(things(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).runs().keySet()))
         .isEmpty();
   }
 
@@ -204,10 +204,7 @@ class RunQueueTest {
 
   @Test
   void an_agents_cap_is_held_and_lifts_when_a_run_ends() {
-    db.useTx(tx ->
-        tx.update("UPDATE agents SET max_running = 2 WHERE id = :id")
-            .bind("id", agent.value())
-            .execute());
+    cap(2);
     for (int i = 0; i < 5; i++) {
       enqueue(run(conversation("c" + i)));
     }
@@ -217,11 +214,11 @@ class RunQueueTest {
     RunId held =
         db.inTx(tx -> queue.search(tx, organization, all(RunStatus.PENDING))).getFirst().id();
     assertThat(why(held)).isEqualTo(new Why.Capped("agent", 2, 2));
-    assertThat(number(tx -> queue.liftHeld(tx, 100))).isZero();
+    assertThat(number(tx -> queue.liftHeld(tx, 100).moved())).isZero();
 
     Claimed done = claimed.getFirst();
     settle(done.lease(), done.run().id(), RunStatus.COMPLETED);
-    assertThat(number(tx -> queue.liftHeld(tx, 100))).isEqualTo(1);
+    assertThat(number(tx -> queue.liftHeld(tx, 100).moved())).isEqualTo(1);
     assertThat(claim(10)).hasSize(1);
   }
 
@@ -248,14 +245,70 @@ class RunQueueTest {
   }
 
   @Test
+  void under_a_cap_a_conversation_with_more_to_do_stands_aside_for_those_that_wait() {
+    cap(1);
+    Conversation busy = conversation("busy");
+    Conversation other = conversation("other");
+    enqueue(run(busy));
+    enqueue(run(busy));
+    RunId waits = enqueue(run(other));
+    Claimed first = claim(5).getFirst();
+    assertThat(first.run().conversation()).isEqualTo(busy);
+    settle(first.lease(), first.run().id(), RunStatus.COMPLETED);
+    Started started = db.inTx(tx -> queue.startNext(tx, replica, List.of(first.lease())));
+    assertThat(started.runs()).isEmpty();
+    assertThat(started.blocked()).containsExactly(first.lease());
+    db.inTx(tx -> queue.release(tx, replica, List.of(first.lease())));
+    assertThat(claim(5)).as("the cap has room, but another has waited longer").isEmpty();
+    assertThat(number(tx -> queue.liftHeld(tx, 100).moved())).isEqualTo(1);
+    assertThat(claim(5).getFirst().run().id()).isEqualTo(waits);
+  }
+
+  @Test
+  void a_lease_with_a_run_that_may_not_start_yet_is_to_be_given_back() {
+    Conversation one = conversation("one");
+    enqueue(run(one));
+    Claimed claimed = claim(1).getFirst();
+    enqueue(run(one, builder -> builder.delay = Duration.ofHours(1)));
+    settle(claimed.lease(), claimed.run().id(), RunStatus.COMPLETED);
+    assertThat(things(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).blocked()))
+        .containsExactly(claimed.lease());
+    db.inTx(tx -> queue.release(tx, replica, List.of(claimed.lease())));
+    assertThat(state(one)).isEqualTo("delayed");
+  }
+
+  @Test
+  void a_backlog_that_may_not_start_is_passed_within_a_few_claims_and_only_once() {
+    cap(0);
+    List<NewRun> flood = new ArrayList<>();
+    for (int i = 0; i < 2_500; i++) {
+      flood.add(run(conversation("f" + i), builder -> builder.priority = 9));
+    }
+    db.inTx(tx -> queue.enqueue(tx, flood));
+    OrganizationId small = organization("small-" + UUID.randomUUID());
+    RunId single = enqueue(run(conversation(small, agent(small), "only")));
+    int claims = 0;
+    boolean found = false;
+    Claims answer = new Claims(List.of(), true, false);
+    while (answer.again() && !found) {
+      answer = db.inTx(tx -> queue.claim(tx, replica, 2));
+      found = answer.taken().stream().anyMatch(claimed -> claimed.run().id().equals(single));
+      claims++;
+    }
+    assertThat(found).isTrue();
+    assertThat(claims).isLessThanOrEqualTo(4);
+    assertThat(things(tx -> queue.claim(tx, replica, 2).taken())).isEmpty();
+  }
+
+  @Test
   void a_paused_agent_starts_nothing_until_it_is_resumed() {
     pauseAgent(true);
     RunId held = enqueue(run(conversation("one")));
     assertThat(claim(5)).isEmpty();
     assertThat(why(held)).isInstanceOf(Why.Paused.class);
-    assertThat(number(tx -> queue.liftHeld(tx, 100))).isZero();
+    assertThat(number(tx -> queue.liftHeld(tx, 100).moved())).isZero();
     pauseAgent(false);
-    assertThat(number(tx -> queue.liftHeld(tx, 100))).isEqualTo(1);
+    assertThat(number(tx -> queue.liftHeld(tx, 100).moved())).isEqualTo(1);
     assertThat(claim(5)).hasSize(1);
   }
 
@@ -266,7 +319,7 @@ class RunQueueTest {
     assertThat(truth(tx -> queue.pause(tx, one, "ops"))).isTrue();
     assertThat(claim(5)).isEmpty();
     assertThat(why(held)).isEqualTo(new Why.Paused("conversation", "ops", null));
-    assertThat(number(tx -> queue.liftHeld(tx, 100))).isZero();
+    assertThat(number(tx -> queue.liftHeld(tx, 100).moved())).isZero();
     assertThat(truth(tx -> queue.resume(tx, one))).isTrue();
     assertThat(claim(5)).hasSize(1);
   }
@@ -422,7 +475,7 @@ class RunQueueTest {
   }
 
   private List<Claimed> claim(int slots) {
-    return db.inTx(tx -> queue.claim(tx, replica, slots));
+    return db.inTx(tx -> queue.claim(tx, replica, slots).taken());
   }
 
   private Set<RunId> settle(LeaseToken lease, RunId run, RunStatus status) {
@@ -460,6 +513,14 @@ class RunQueueTest {
             .bind("key", conversation.key())
             .mapTo(String.class)
             .one());
+  }
+
+  private void cap(int max) {
+    db.useTx(tx ->
+        tx.update("UPDATE agents SET max_running = :max WHERE id = :id")
+            .bind("max", max)
+            .bind("id", agent.value())
+            .execute());
   }
 
   private void pauseAgent(boolean paused) {
