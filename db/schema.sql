@@ -113,6 +113,7 @@ CREATE INDEX mailboxes_delayed ON mailboxes (ready_at, conversation_key) WHERE s
 -- What a person has paused waits for that person: the tick that lifts caps and pauses does not read it.
 CREATE INDEX mailboxes_held    ON mailboxes (organization_id, agent_id, state, tag)
   WHERE state IN ('capped', 'paused') AND paused_by IS NULL;
+CREATE INDEX mailboxes_paused  ON mailboxes (organization_id) WHERE paused_by IS NOT NULL;
 CREATE INDEX mailboxes_running ON mailboxes (organization_id, agent_id) WHERE running;
 CREATE INDEX mailboxes_leased  ON mailboxes (replica_id) WHERE replica_id IS NOT NULL;
 

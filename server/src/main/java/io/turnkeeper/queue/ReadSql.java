@@ -45,8 +45,20 @@ final class ReadSql {
          AND (:before::uuid IS NULL OR r.id < :before::uuid)
          AND (:status::text IS NULL OR r.status = :status)
          AND (:agent::uuid IS NULL OR r.agent_id = :agent::uuid)
-         AND (:conversation::text IS NULL OR c.id = :conversation)
        ORDER BY r.id DESC LIMIT :limit
+      """;
+
+  /** The same of one conversation, whose turns have an order of their own. */
+  static final String RUNS_IN =
+      """
+      SELECT r.*, c.id AS conversation_id
+        FROM conversations c JOIN runs r ON r.conversation_key = c.key
+       WHERE c.organization_id = :organization AND c.id = :conversation
+         AND (:before::uuid IS NULL
+              OR r.turn < (SELECT b.turn FROM runs b WHERE b.id = :before::uuid))
+         AND (:status::text IS NULL OR r.status = :status)
+         AND (:agent::uuid IS NULL OR r.agent_id = :agent::uuid)
+       ORDER BY r.turn DESC LIMIT :limit
       """;
 
   static final String WHY =
@@ -93,26 +105,46 @@ final class ReadSql {
   static final String READY_AHEAD =
       """
       SELECT count(*) FROM (
-        SELECT 1 FROM mailboxes m -- cross-tenant: the line is one for all; only its length shows
-         WHERE m.state = 'ready'
-           AND (m.priority > :priority OR (m.priority = :priority AND m.tag < :tag))
-         LIMIT 1000) ahead
+        (SELECT 1 FROM mailboxes m -- cross-tenant: the line is one for all; only its length shows
+          WHERE m.state = 'ready' AND m.priority > :priority
+          ORDER BY m.priority DESC, m.tag LIMIT 1000)
+        UNION ALL
+        (SELECT 1 FROM mailboxes m
+          WHERE m.state = 'ready' AND m.priority = :priority AND m.tag < :tag
+          ORDER BY m.tag LIMIT 1000)
+        LIMIT 1000) ahead
       """;
 
-  /** For gauges and status; each part reads one small partial index. */
+  /** For gauges and status. Each part reads one partial index: idle conversations cost nothing. */
   static final String DEPTH =
       """
-      SELECT count(*) FILTER (WHERE m.state = 'ready') AS ready,
-             count(*) FILTER (WHERE m.state = 'delayed') AS delayed,
-             count(*) FILTER (WHERE m.state = 'capped') AS capped,
-             count(*) FILTER (WHERE m.state = 'paused') AS paused,
-             count(*) FILTER (WHERE m.state = 'leased') AS leased,
-             count(*) FILTER (WHERE m.running) AS running,
-             coalesce(sum(m.pending), 0) AS pending,
-             coalesce(extract(epoch FROM now() - min(m.changed_at)
-               FILTER (WHERE m.state = 'ready')), 0)::double precision AS oldest_ready_seconds
-        FROM mailboxes m -- cross-tenant: the whole service's depth
-       WHERE m.state <> 'idle'
+      WITH busy AS (
+        SELECT 'ready' AS state, count(*) AS boxes, sum(m.pending) AS pending, 0 AS running,
+               min(m.changed_at) AS since
+          FROM mailboxes m WHERE m.state = 'ready' -- cross-tenant: the whole service's depth
+        UNION ALL
+        SELECT 'delayed', count(*), sum(m.pending), 0, NULL
+          FROM mailboxes m WHERE m.state = 'delayed'
+        UNION ALL
+        SELECT m.state, count(*), sum(m.pending), 0, NULL
+          FROM mailboxes m
+         WHERE m.state IN ('capped', 'paused') AND m.paused_by IS NULL GROUP BY m.state
+        UNION ALL
+        SELECT 'paused', count(*), sum(m.pending), 0, NULL
+          FROM mailboxes m WHERE m.state = 'paused' AND m.paused_by IS NOT NULL
+        UNION ALL
+        SELECT 'leased', count(*), sum(m.pending), count(*) FILTER (WHERE m.running), NULL
+          FROM mailboxes m WHERE m.replica_id IS NOT NULL
+      )
+      SELECT coalesce(sum(b.boxes) FILTER (WHERE b.state = 'ready'), 0) AS ready,
+             coalesce(sum(b.boxes) FILTER (WHERE b.state = 'delayed'), 0) AS delayed,
+             coalesce(sum(b.boxes) FILTER (WHERE b.state = 'capped'), 0) AS capped,
+             coalesce(sum(b.boxes) FILTER (WHERE b.state = 'paused'), 0) AS paused,
+             coalesce(sum(b.boxes) FILTER (WHERE b.state = 'leased'), 0) AS leased,
+             coalesce(sum(b.running), 0) AS running, coalesce(sum(b.pending), 0) AS pending,
+             coalesce(extract(epoch FROM now() - min(b.since)), 0)::double precision
+               AS oldest_ready_seconds
+        FROM busy b
       """;
 
   static final String LEASES =

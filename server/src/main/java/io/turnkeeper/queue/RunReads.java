@@ -60,12 +60,15 @@ final class RunReads {
     var status = query.status();
     var agent = query.agent();
     var before = query.before();
-    return tx.query(ReadSql.RUNS)
-        .bind("organization", organization.value())
+    var conversation = query.conversation();
+    var page =
+        conversation == null
+            ? tx.query(ReadSql.RUNS)
+            : tx.query(ReadSql.RUNS_IN).bind("conversation", conversation);
+    return page.bind("organization", organization.value())
         .bind("before", before == null ? null : before.value())
         .bind("status", status == null ? null : status.word())
         .bind("agent", agent == null ? null : agent.value())
-        .bind("conversation", query.conversation())
         .bind("limit", query.limit())
         .map((row, context) -> RunRows.read(row))
         .list();
