@@ -212,7 +212,7 @@ class TakeoverTest {
                     null,
                     null));
     RunId run = accepted.run();
-    return db.inTx(tx -> queue.claim(tx, dead, 100)).stream()
+    return db.inTx(tx -> queue.claim(tx, dead, 100)).taken().stream()
         .filter(claimed -> claimed.run().id().equals(run))
         .findFirst()
         .orElseThrow();
