@@ -7,7 +7,6 @@ import io.turnkeeper.queue.RunCommand;
 import io.turnkeeper.worker.PermissionAnswer;
 import java.time.Duration;
 import java.util.Comparator;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;

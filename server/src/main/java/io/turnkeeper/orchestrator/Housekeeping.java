@@ -35,7 +35,9 @@ final class Housekeeping {
       boolean ready,
       boolean waiting,
       boolean capped,
-      List<Long> changed, List<RunCommand> commands, boolean again) {}
+      List<Long> changed,
+      List<RunCommand> commands,
+      boolean again) {}
 
   Moved tick(int replica) {
     ObjectNode expired =

@@ -26,6 +26,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class Orchestrator implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Orchestrator.class);
+
   /** What is due, what waits and what is asked of this replica: one transaction for all. */
   private static final Duration POLL = Duration.ofSeconds(1);
 

@@ -185,7 +185,6 @@ final class TurnWriter implements AutoCloseable {
     Started started = queue.startNext(tx, replica, List.copyOf(leases));
     asking.forEach((lease, write) ->
         answers.put(
-            write,
-            new Written.Done(started.runs().get(lease), started.blocked().contains(lease))));
+            write, new Written.Done(started.runs().get(lease), started.blocked().contains(lease))));
   }
 }

@@ -101,11 +101,7 @@ final class Gate {
   }
 
   private static Map<Pair, Limits> limits(Tx tx, List<Candidate> candidates) {
-    List<Pair> pairs =
-        candidates.stream()
-            .map(Candidate::pair)
-            .distinct()
-            .toList();
+    List<Pair> pairs = candidates.stream().map(Candidate::pair).distinct().toList();
     Map<Pair, Limits> limits = new HashMap<>();
     tx.query(LeaseSql.GATES)
         .bindArray("organizations", UUID.class, pairs.stream().map(Pair::organization).toList())

@@ -247,7 +247,8 @@ final class Leases {
     tx.update(LeaseSql.SWEEP)
         .bind("state", state)
         .bind("max", SWEEP_MAX)
-        .bindArray("organizations", UUID.class, gates.stream().map(Gate.Pair::organization).toList())
+        .bindArray(
+            "organizations", UUID.class, gates.stream().map(Gate.Pair::organization).toList())
         .bindArray("agents", UUID.class, gates.stream().map(Gate.Pair::agent).toList())
         .execute();
   }

@@ -6,9 +6,9 @@ import java.time.Instant;
 import java.util.List;
 
 /**
- * A database as it is after a while, by a few statements of seconds: 10 tenants with 10 agents each,
- * conversations in every state, three ended runs of history behind each, with events, snapshots and
- * the rows of replicas that are long gone.
+ * A database as it is after a while, by a few statements of seconds: 10 tenants with 10 agents
+ * each, conversations in every state, three ended runs of history behind each, with events,
+ * snapshots and the rows of replicas that are long gone.
  */
 public final class Backlog {
   private static final int BATCH = 20_000;
@@ -144,8 +144,7 @@ public final class Backlog {
       """;
 
   private static final List<String> PER_CONVERSATION =
-      List.of(
-          CONVERSATIONS, MAILBOXES, ENDED_RUNS, LIVE_RUNS, EVENTS, SNAPSHOTS, CHUNKS);
+      List.of(CONVERSATIONS, MAILBOXES, ENDED_RUNS, LIVE_RUNS, EVENTS, SNAPSHOTS, CHUNKS);
 
   private Backlog() {}
 
@@ -157,7 +156,10 @@ public final class Backlog {
       }
       new EventLog(Duration.ofDays(1)).tend(tx, Instant.now());
       // What is empty is read from end to end for nothing, and hides what is not.
-      tx.query(EMPTY_DAYS).mapTo(String.class).list().forEach(day -> tx.update("DROP TABLE " + day).execute());
+      tx.query(EMPTY_DAYS)
+          .mapTo(String.class)
+          .list()
+          .forEach(day -> tx.update("DROP TABLE " + day).execute());
     });
   }
 

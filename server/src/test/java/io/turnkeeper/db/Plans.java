@@ -18,7 +18,13 @@ public final class Plans {
   /** Those whose rows grow with what has been, not with what is. */
   private static final Set<String> GROWING =
       Set.of(
-          "conversations", "mailboxes", "runs", "snapshots", "snapshot_chunks", "replicas", "run_events");
+          "conversations",
+          "mailboxes",
+          "runs",
+          "snapshots",
+          "snapshot_chunks",
+          "replicas",
+          "run_events");
 
   /** Nodes that take in all rows below them before the first comes out, and keep them. */
   private static final Set<String> GATHERING =
@@ -61,8 +67,7 @@ public final class Plans {
       try (Statement on = tx.connection().createStatement()) {
         on.execute("SET LOCAL plan_cache_mode = force_generic_plan");
         on.execute("PREPARE pinned AS " + Statements.positional(sql, n -> "$" + n));
-        try (ResultSet plan =
-            on.executeQuery("EXPLAIN (FORMAT JSON) " + execute)) {
+        try (ResultSet plan = on.executeQuery("EXPLAIN (FORMAT JSON) " + execute)) {
           plan.next();
           return Json.parse(plan.getString(1)).path(0).path("Plan");
         } finally {
@@ -111,7 +116,10 @@ public final class Plans {
     }
     boolean below = type.equals("Limit") || (limited && !GATHERING.contains(type));
     for (JsonNode child : node.path("Plans")) {
-      look(child, below && !"InitPlan".equals(child.path("Parent Relationship").asString("")), wrongs);
+      look(
+          child,
+          below && !"InitPlan".equals(child.path("Parent Relationship").asString("")),
+          wrongs);
     }
   }
 

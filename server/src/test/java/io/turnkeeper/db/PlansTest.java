@@ -15,8 +15,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Every statement of the product on a database of 100,000 conversations, 120,000 queued runs and
- * 300,000 ended ones: none reads a growing table from end to end, none sorts or hashes one, and what
- * claims and ticks touch does not grow with it.
+ * 300,000 ended ones: none reads a growing table from end to end, none sorts or hashes one, and
+ * what claims and ticks touch does not grow with it.
  */
 @DbTest
 class PlansTest {
@@ -130,13 +130,15 @@ class PlansTest {
     with.put("organizations", new UUID[] {organization(9), organization(9)});
     with.put("agents", new UUID[] {agent(9, 1), agent(9, 8)});
     for (String name : List.of("PICK", "GATES", "LOCK_CAPPED", "COUNT_RUNNING", "GRANT", "SWEEP")) {
-      pages.put(name, Plans.pages(tx, sql("LeaseSql." + name), used(sql("LeaseSql." + name), with)));
+      pages.put(
+          name, Plans.pages(tx, sql("LeaseSql." + name), used(sql("LeaseSql." + name), with)));
     }
     // The leases that the claim above took are of the epoch after.
     with.put("epochs", keys.stream().map(key -> 8L).toArray(Long[]::new));
     with.put("tags", keys.stream().map(key -> 1L).toArray(Long[]::new));
     for (String name : List.of("LOCK_LEASES", "HEADS", "RELEASE")) {
-      pages.put(name, Plans.pages(tx, sql("LeaseSql." + name), used(sql("LeaseSql." + name), with)));
+      pages.put(
+          name, Plans.pages(tx, sql("LeaseSql." + name), used(sql("LeaseSql." + name), with)));
     }
   }
 

@@ -68,7 +68,9 @@ class SqlCatalogueTest {
     Statements.all()
         .forEach((name, sql) -> {
           boolean tenants = tables(sql).stream().anyMatch(tables::contains);
-          if (tenants && !SCOPED.matcher(Statements.code(sql)).find() && !REASON.matcher(sql).find()) {
+          if (tenants
+              && !SCOPED.matcher(Statements.code(sql)).find()
+              && !REASON.matcher(sql).find()) {
             unscoped.add(name);
           }
         });

@@ -65,8 +65,7 @@ final class Statements {
       Matcher parameters =
           PARAMETER.matcher(sql.substring(from, more ? skipped.start() : sql.length()));
       while (parameters.find()) {
-        parameters.appendReplacement(
-            out, Matcher.quoteReplacement(parameter.apply(++number)));
+        parameters.appendReplacement(out, Matcher.quoteReplacement(parameter.apply(++number)));
       }
       parameters.appendTail(out);
       if (!more) {
