@@ -54,7 +54,7 @@ final class AgentCommands extends Group {
       footerHeading = "%nExamples:%n",
       footer = {
         "  turnkeeper agent add opencode --env OPENAI_API_KEY=… -- opencode acp",
-        "  turnkeeper agent add claude --permissions ask -- npx -y @zed-industries/claude-code-acp",
+        "  turnkeeper agent add claude --permissions ask -- claude-agent-acp",
         "  turnkeeper agent add upper --kind command -- sh -c 'jq -r .messages[-1].content | tr a-z"
             + " A-Z'"
       })
@@ -62,7 +62,7 @@ final class AgentCommands extends Group {
     private final Shell shell;
     @Mixin private ServerOptions server = new ServerOptions();
 
-    @Parameters(index = "0", paramLabel = "NAME", description = "Letters, digits, '-' and '_'.")
+    @Parameters(index = "0", paramLabel = "NAME", description = "1 to 63 of a-z, 0-9, '.', '_' and '-'.")
     private String name = "";
 
     @Parameters(
@@ -95,34 +95,58 @@ final class AgentCommands extends Group {
     @Option(
         names = "--idle-timeout",
         paramLabel = "D",
-        description = "How long an idle process is kept, such as 5m.")
+        description = "How long an idle process is kept. Default: 5m.")
     private Optional<Duration> idleTimeout = Optional.empty();
 
-    @Option(names = "--run-timeout", paramLabel = "D", description = "The longest run.")
+    @Option(
+        names = "--run-timeout",
+        paramLabel = "D",
+        description = "The longest run, not counting its wait in the queue. Default: 1h.")
     private Optional<Duration> runTimeout = Optional.empty();
 
     @Option(
         names = "--progress-timeout",
         paramLabel = "D",
-        description = "The longest silence in a run.")
+        description = "The longest silence in a run. Default: 10m.")
     private Optional<Duration> progressTimeout = Optional.empty();
 
     @Option(
         names = "--on-worker-loss",
         paramLabel = "fail|retry|resume",
-        description = "What happens to a run whose process is lost.")
+        description =
+            "What happens to a run whose process or replica is lost. fail: it fails, and is tried"
+                + " again only if it had said nothing. retry: it starts again. resume: it starts"
+                + " again, and the agent is told that it was interrupted. Default: fail.")
     private Optional<OnWorkerLoss> onWorkerLoss = Optional.empty();
 
     @Option(
         names = "--permissions",
         paramLabel = "allow|deny|ask",
-        description = "How its requests for permission are answered.")
+        description = "How its requests for permission are answered. Default: ask.")
     private Optional<Permissions> permissions = Optional.empty();
+
+    @Option(
+        names = "--permission-timeout",
+        paramLabel = "D",
+        description = "How long a person may take to answer. Default: 1h.")
+    private Optional<Duration> permissionTimeout = Optional.empty();
+
+    @Option(
+        names = "--start-timeout",
+        paramLabel = "D",
+        description = "How long the program may take to be ready. Default: 1m.")
+    private Optional<Duration> startTimeout = Optional.empty();
+
+    @Option(
+        names = "--max-attempts",
+        paramLabel = "N",
+        description = "How often a run may be started. Default: 3.")
+    private Optional<Integer> maxAttempts = Optional.empty();
 
     @Option(
         names = "--max-running",
         paramLabel = "N",
-        description = "Runs of this agent at once, in all.")
+        description = "Runs of this agent at once, on all replicas. Default: no cap.")
     private Optional<Integer> maxRunning = Optional.empty();
 
     @Option(names = "--json", description = "Print JSON.")
@@ -152,6 +176,9 @@ final class AgentCommands extends Group {
       progressTimeout.ifPresent(it -> body.put("progress_timeout_ms", it.toMillis()));
       onWorkerLoss.ifPresent(it -> body.put("on_worker_loss", it.name()));
       permissions.ifPresent(it -> body.put("permissions", it.name()));
+      permissionTimeout.ifPresent(it -> body.put("permission_timeout_ms", it.toMillis()));
+      startTimeout.ifPresent(it -> body.put("start_timeout_ms", it.toMillis()));
+      maxAttempts.ifPresent(it -> body.put("max_attempts", it));
       maxRunning.ifPresent(it -> body.put("max_running", it));
       Screen screen = shell.screen();
       try (Api api = server.open(shell)) {
@@ -199,7 +226,7 @@ final class AgentCommands extends Group {
       footer = "  turnkeeper agent show opencode")
   int show(
       @Mixin ServerOptions server,
-      @Parameters(paramLabel = "NAME") String name,
+      @Parameters(paramLabel = "NAME", description = "The agent's name.") String name,
       @Option(names = "--json", description = "Print JSON.") boolean json) {
     return show(
         server, json, api -> api.get("/admin/agents/" + Api.segment(name)), screen()::fields);
@@ -210,7 +237,7 @@ final class AgentCommands extends Group {
       description = "Remove an agent. Its conversations stay readable.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper agent remove opencode")
-  int remove(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+  int remove(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
     return act(
         server,
         api -> api.delete("/admin/agents/" + Api.segment(name)),
@@ -222,7 +249,7 @@ final class AgentCommands extends Group {
       description = "Start no more of an agent's runs; they wait.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper agent pause opencode")
-  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
     return turn(server, name, "pause");
   }
 
@@ -231,7 +258,7 @@ final class AgentCommands extends Group {
       description = "Start an agent's runs again.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper agent resume opencode")
-  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
     return turn(server, name, "resume");
   }
 

@@ -53,9 +53,14 @@ final class AnswerPrinter {
     screen.remark(text);
   }
 
-  void failed(String status) {
+  /** On a line of its own, and not to be overlooked. */
+  void notice(String text) {
     breakLine();
-    screen.notice("turnkeeper: the run ended: " + (error.isEmpty() ? status : error));
+    screen.notice(text);
+  }
+
+  void failed(String status) {
+    notice("turnkeeper: the run ended: " + (error.isEmpty() ? status : error));
   }
 
   /** After the last event. */

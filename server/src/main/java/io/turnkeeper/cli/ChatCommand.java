@@ -29,7 +29,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Send a message to an agent and stream the answer.",
       "Without a message: a conversation on a terminal, else the message is read from stdin.",
-      "Ctrl-C cancels the run. The thread's id goes to stderr."
+      "Ctrl-C cancels the run. The thread's id goes to stderr. When the agent asks for a permission"
+          + " and nobody is at the terminal, the run waits, and the status is 5."
     },
     footerHeading = "%nExamples:%n",
     footer = {
@@ -44,10 +45,14 @@ final class ChatCommand implements Callable<Integer> {
   private final Shell shell;
   @Mixin private ServerOptions server = new ServerOptions();
 
-  @Parameters(index = "0", paramLabel = "AGENT")
+  @Parameters(index = "0", paramLabel = "AGENT", description = "An agent's name.")
   private String agent = "";
 
-  @Parameters(index = "1..*", arity = "0..*", paramLabel = "MESSAGE")
+  @Parameters(
+      index = "1..*",
+      arity = "0..*",
+      paramLabel = "MESSAGE",
+      description = "What to say; its words are joined by spaces.")
   private List<String> words = new ArrayList<>();
 
   @Option(
@@ -66,6 +71,9 @@ final class ChatCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     String id = thread.orElseGet(() -> UUID.randomUUID().toString());
+    if (id.isBlank()) {
+      throw new Failure(ExitCode.USAGE, "--thread is empty: leave it out for a new thread");
+    }
     try (Api api = server.open(shell)) {
       if (!words.isEmpty()) {
         return once(api, id, String.join(" ", words)).status();
@@ -78,7 +86,8 @@ final class ChatCommand implements Callable<Integer> {
         throw new Failure(
             ExitCode.USAGE, "there is no message, neither as an argument nor on stdin");
       }
-      return once(api, id, message).status();
+      // As the shell's $(…) does: the last end of line is no part of what was said.
+      return once(api, id, message.replaceFirst("\\R$", "")).status();
     }
   }
 

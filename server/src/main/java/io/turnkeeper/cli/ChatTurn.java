@@ -6,6 +6,8 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -26,6 +28,9 @@ final class ChatTurn {
   private static final Duration RETRY_MAX = Duration.ofSeconds(5);
   private static final Duration RETRY_FOR = Duration.ofMinutes(2);
 
+  private static final Duration SILENT_FOR = Duration.ofSeconds(3);
+  private static final Set<String> NOT_WAITING = Set.of("running", "waiting", "ended");
+
   /** A stream's beginning, as the protocol names it. */
   private static final String FROM_START = "-1";
 
@@ -37,7 +42,9 @@ final class ChatTurn {
   private final AtomicReference<@Nullable String> runPath = new AtomicReference<>();
   private final AtomicBoolean cancelled = new AtomicBoolean();
 
+  private final CountDownLatch begun = new CountDownLatch(1);
   private final Set<String> asked = new HashSet<>();
+  private Optional<Permission> unanswered = Optional.empty();
 
   private String lastEventId = FROM_START;
 
@@ -66,10 +73,28 @@ final class ChatTurn {
           ExitCode.FAILED, api.url() + " does not say where the run is: is it a Turnkeeper?");
     }
     runPath.set(run.group(1));
+    Thread waiting = Thread.ofVirtual().start(this::sayWhyItWaits);
     try {
       return follow(stream, location);
     } finally {
+      waiting.interrupt();
       printer.end();
+    }
+  }
+
+  /** A queued message is silent for as long as it waits: a person wants to know for what. */
+  private void sayWhyItWaits() {
+    try {
+      if (begun.await(SILENT_FOR.toMillis(), TimeUnit.MILLISECONDS)) {
+        return;
+      }
+      String run = String.valueOf(runPath.get()).replaceAll(".*/", "");
+      JsonNode why = api.get("/admin/runs/" + run + "/why");
+      if (begun.getCount() > 0 && !NOT_WAITING.contains(why.path("why").asString("ended"))) {
+        printer.remark("waiting: " + why.path("detail").asString(""));
+      }
+    } catch (InterruptedException | Failure notNeeded) {
+      // It ended meanwhile, or the server does not say.
     }
   }
 
@@ -132,6 +157,7 @@ final class ChatTurn {
   }
 
   private void handle(EventStream.Event event) {
+    begun.countDown();
     if (!event.id().isEmpty()) {
       lastEventId = event.id();
     }
@@ -152,7 +178,7 @@ final class ChatTurn {
   private void decide(Permission permission) {
     Optional<String> option = permission.put(printer, ask);
     if (option.isEmpty()) {
-      printer.remark("left to others, or to its expiry: permission " + permission.id());
+      unanswered = Optional.of(permission);
       return;
     }
     try {
@@ -172,6 +198,7 @@ final class ChatTurn {
     return switch (status) {
       case "pending", "running" -> Optional.empty();
       case "success" -> Optional.of(ExitCode.OK);
+      case "interrupted" -> waiting();
       default -> {
         if (cancelled.get()) {
           printer.remark("cancelled");
@@ -181,6 +208,23 @@ final class ChatTurn {
         yield Optional.of(ExitCode.RUN_FAILED);
       }
     };
+  }
+
+  /** Its stream ends while it asks; what was answered here goes on in the next one. */
+  private Optional<ExitCode> waiting() {
+    if (cancelled.get()) {
+      printer.remark("cancelled");
+      return Optional.of(ExitCode.INTERRUPTED);
+    }
+    if (unanswered.isEmpty()) {
+      return Optional.empty();
+    }
+    Permission open = unanswered.get();
+    printer.notice(
+        "turnkeeper: the run waits for an answer; give it with: turnkeeper runs answer %s %s %s"
+            .formatted(
+                String.valueOf(runPath.get()).replaceAll(".*/", ""), open.id(), open.options()));
+    return Optional.of(ExitCode.RUN_FAILED);
   }
 
   private EventStream joined(String location) {

@@ -52,9 +52,13 @@ abstract class Group implements Runnable {
   }
 
   /** A column of a table: a field of each row, and how it reads. */
-  record Column(String field, Function<JsonNode, String> reads) {
+  record Column(String head, String field, Function<JsonNode, String> reads) {
     Column(String field) {
       this(field, value -> Screen.brief(value, CELL_CHARS_MAX));
+    }
+
+    Column(String field, Function<JsonNode, String> reads) {
+      this(field.replace('_', ' ').toUpperCase(Locale.ROOT), field, reads);
     }
   }
 
@@ -68,10 +72,6 @@ abstract class Group implements Runnable {
       rows.add(
           columns.stream().map(column -> column.reads().apply(item.path(column.field()))).toList());
     }
-    List<String> head =
-        columns.stream()
-            .map(column -> column.field().replace('_', ' ').toUpperCase(Locale.ROOT))
-            .toList();
-    screen().table(head, rows);
+    screen().table(columns.stream().map(Column::head).toList(), rows);
   }
 }

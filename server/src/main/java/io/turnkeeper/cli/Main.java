@@ -17,6 +17,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line. {@link #main} is the program's entry. */
 @Command(
@@ -107,12 +108,38 @@ public final class Main implements Runnable {
   private static int usage(Shell shell, ParameterException wrong) {
     CommandLine command = wrong.getCommandLine();
     String message = Objects.requireNonNullElse(wrong.getMessage(), "wrong usage");
+    if (wrong instanceof UnmatchedArgumentException unmatched) {
+      message = unmatched(unmatched, command.getCommandSpec());
+    }
     shell
         .err()
         .println(
             "turnkeeper: %s; see: %s --help"
-                .formatted(oneLine(message), command.getCommandSpec().qualifiedName()));
+                .formatted(
+                    oneLine(message).replace("option option", "option"),
+                    command.getCommandSpec().qualifiedName()));
     return ExitCode.USAGE.status();
+  }
+
+  /** A word that fits nothing: what it may have been meant to be. */
+  private static String unmatched(UnmatchedArgumentException wrong, CommandSpec command) {
+    String word = wrong.getUnmatched().getFirst();
+    if (word.startsWith("-")) {
+      boolean runsProgram =
+          command.positionalParameters().stream()
+              .anyMatch(parameter -> parameter.paramLabel().startsWith("COMMAND"));
+      return runsProgram
+          ? "unknown option %s: is it the program's? Then put -- before the program".formatted(word)
+          : "unknown option " + word + suggested(wrong);
+    }
+    return command.subcommands().isEmpty()
+        ? "what is '%s' for? Text with spaces goes in quotes".formatted(word)
+        : "unknown command '" + word + "'" + suggested(wrong);
+  }
+
+  private static String suggested(UnmatchedArgumentException wrong) {
+    List<String> near = wrong.getSuggestions();
+    return near.isEmpty() ? "" : ": did you mean %s?".formatted(near.getFirst());
   }
 
   private static int failed(Shell shell, Exception thrown) {

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 
 /** A question of an agent that waits for a person. */
@@ -26,6 +27,11 @@ record Permission(String id, String title, List<Choice> choices) {
       }
     }
     return open;
+  }
+
+  /** The ids of what may be answered, as usage texts write alternatives. */
+  String options() {
+    return choices.stream().map(Choice::id).collect(Collectors.joining("|"));
   }
 
   private static Permission of(JsonNode value) {

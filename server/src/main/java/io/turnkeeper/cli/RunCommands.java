@@ -1,5 +1,6 @@
 package io.turnkeeper.cli;
 
+import io.turnkeeper.base.Json;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -88,7 +89,7 @@ final class RunCommands extends Group {
       footer = "  turnkeeper runs show 0199…")
   int show(
       @Mixin ServerOptions server,
-      @Parameters(paramLabel = "RUN") String run,
+      @Parameters(paramLabel = "RUN", description = "The run's id.") String run,
       @Option(names = "--json", description = "Print JSON.") boolean json) {
     return show(server, json, api -> api.get("/admin/runs/" + Api.segment(run)), screen()::fields);
   }
@@ -103,7 +104,7 @@ final class RunCommands extends Group {
       footer = "  turnkeeper runs why 0199…")
   int why(
       @Mixin ServerOptions server,
-      @Parameters(paramLabel = "RUN") String run,
+      @Parameters(paramLabel = "RUN", description = "The run's id.") String run,
       @Option(names = "--json", description = "Print JSON.") boolean json) {
     return show(
         server, json, api -> api.get("/admin/runs/" + Api.segment(run) + "/why"), screen()::fields);
@@ -114,7 +115,7 @@ final class RunCommands extends Group {
       description = "Cancel a run, pending or running.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper runs cancel 0199…")
-  int cancel(@Mixin ServerOptions server, @Parameters(paramLabel = "RUN") String run) {
+  int cancel(@Mixin ServerOptions server, @Parameters(paramLabel = "RUN", description = "The run's id.") String run) {
     return act(
         server,
         api -> api.post("/admin/runs/" + Api.segment(run) + "/cancel", null),
@@ -134,13 +135,43 @@ final class RunCommands extends Group {
       })
   int tail(
       @Mixin ServerOptions server,
-      @Parameters(paramLabel = "RUN") String run,
+      @Parameters(paramLabel = "RUN", description = "The run's id.") String run,
       @Option(names = "--after", paramLabel = "SEQ", description = "Skip the events up to this.")
           long after,
       @Option(names = "--json", description = "Print each event as a line of JSON.") boolean json) {
     try (Api api = server.open(shell())) {
       return new RunTail(api, screen(), json).follow(run, after).status();
     }
+  }
+
+  @Command(
+      name = "answer",
+      description = {
+        "Answer what a waiting run asks.",
+        "What it asks, and the options' ids, are in its event permission.requested: runs tail."
+      },
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper runs answer 0199… p1 allow")
+  int answer(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "RUN", description = "The run's id.") String run,
+      @Parameters(paramLabel = "PERMISSION", description = "The permission's id, such as p1.")
+          String permission,
+      @Parameters(paramLabel = "OPTION", description = "The id of the option that is chosen.")
+          String option) {
+    return act(
+        server,
+        api -> {
+          JsonNode asked = api.get("/admin/runs/" + Api.segment(run));
+          return api.post(
+              "/threads/%s/runs/%s/permissions/%s"
+                  .formatted(
+                      Api.segment(asked.path("thread_id").asString("")),
+                      Api.segment(run),
+                      Api.segment(permission)),
+              Json.object().put("option_id", option));
+        },
+        answer -> screen().line("run " + run + ": " + permission + " answered with " + option));
   }
 
   private static String state(JsonNode answer) {

@@ -1,8 +1,11 @@
 package io.turnkeeper.cli;
 
 import io.turnkeeper.base.Json;
+import io.turnkeeper.config.Units;
 import java.io.PrintStream;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.JsonNode;
@@ -11,6 +14,7 @@ import tools.jackson.databind.JsonNode;
 final class Screen {
   private static final String DIM = "\u001b[2m";
   private static final String BOLD = "\u001b[1m";
+  private static final String MILLIS = "_ms";
   private static final String PLAIN = "\u001b[0m";
 
   private final PrintStream out;
@@ -81,16 +85,20 @@ final class Screen {
     }
   }
 
-  /** One line per field of the object; what is nested stays JSON. */
+  /** One line per field of the object; durations with their unit, what is nested as JSON. */
   void fields(JsonNode object) {
-    int width = 0;
+    Map<String, String> shown = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> field : object.properties()) {
-      width = Math.max(width, field.getKey().length());
+      String name = field.getKey();
+      JsonNode value = field.getValue();
+      boolean duration = name.endsWith(MILLIS) && value.isIntegralNumber();
+      shown.put(
+          duration ? name.substring(0, name.length() - MILLIS.length()) : name,
+          duration ? Units.show(Duration.ofMillis(value.asLong())) : text(value));
     }
-    for (Map.Entry<String, JsonNode> field : object.properties()) {
-      String name = field.getKey() + " ".repeat(width - field.getKey().length());
-      line(bold(name) + "  " + text(field.getValue()));
-    }
+    int width = shown.keySet().stream().mapToInt(String::length).max().orElse(0);
+    shown.forEach((name, value) ->
+        line(bold(name + " ".repeat(width - name.length())) + "  " + value));
   }
 
   /**

@@ -50,7 +50,7 @@ final class ThreadCommands extends Group {
                 List.of(
                     new Column("thread_id"),
                     new Column("status"),
-                    new Column("metadata", ThreadCommands::agent),
+                    new Column("AGENT", "metadata", ThreadCommands::agent),
                     new Column("updated_at"))));
   }
 
@@ -61,7 +61,7 @@ final class ThreadCommands extends Group {
       footer = "  turnkeeper threads show 0b1f…")
   int show(
       @Mixin ServerOptions server,
-      @Parameters(paramLabel = "THREAD") String thread,
+      @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread,
       @Option(names = "--json", description = "Print JSON.") boolean json) {
     return show(
         server, json, api -> api.get("/threads/" + Api.segment(thread)), this::conversation);
@@ -72,7 +72,7 @@ final class ThreadCommands extends Group {
       description = "Delete a thread, its runs and its agent's files.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper threads delete 0b1f…")
-  int delete(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD") String thread) {
+  int delete(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
     return act(
         server,
         api -> api.delete("/threads/" + Api.segment(thread)),
@@ -84,7 +84,7 @@ final class ThreadCommands extends Group {
       description = "Start no more of a thread's runs; they wait.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper threads pause 0b1f…")
-  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD") String thread) {
+  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
     return act(
         server,
         api -> api.post("/admin/threads/" + Api.segment(thread) + "/pause", null),
@@ -96,7 +96,7 @@ final class ThreadCommands extends Group {
       description = "Start a thread's runs again.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper threads resume 0b1f…")
-  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD") String thread) {
+  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
     return act(
         server,
         api -> api.post("/admin/threads/" + Api.segment(thread) + "/resume", null),

@@ -127,7 +127,11 @@ public final class Server implements AutoCloseable {
     Workers workers =
         owned(
             Workers.open(
-                WorkersConfig.defaults(UUID.randomUUID().toString(), settings.lease().ttl()),
+                WorkersConfig.of(
+                    UUID.randomUUID().toString(),
+                    settings.lease().ttl(),
+                    settings.worker().cancelGrace(),
+                    settings.worker().termGrace()),
                 clock));
 
     Orchestrator conversations =

@@ -40,6 +40,12 @@ public record WorkersConfig(
   }
 
   public static WorkersConfig defaults(String replica, Duration ttl) {
-    return new WorkersConfig(replica, ttl, GRACE, GRACE, LINE_BYTES_MAX, STDERR_TAIL_BYTES);
+    return of(replica, ttl, GRACE, GRACE);
+  }
+
+  public static WorkersConfig of(
+      String replica, Duration ttl, Duration cancelGrace, Duration termGrace) {
+    return new WorkersConfig(
+        replica, ttl, cancelGrace, termGrace, LINE_BYTES_MAX, STDERR_TAIL_BYTES);
   }
 }

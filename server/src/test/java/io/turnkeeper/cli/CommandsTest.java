@@ -2,8 +2,10 @@ package io.turnkeeper.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.agents.AgentDefinition;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.cli.FakeServer.Answer;
+import io.turnkeeper.config.Units;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -13,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
@@ -92,6 +95,43 @@ class CommandsTest {
                     """)));
     assertThat(server.asked().getFirst().key()).isEqualTo("tk_secret");
     assertThat(text(out)).contains("agent a, version 3");
+  }
+
+  @Test
+  void a_word_that_fits_nothing_is_answered_with_what_it_may_have_been() {
+    assertThat(run("agnet", "list")).isEqualTo(2);
+    assertThat(text(err)).contains("unknown command 'agnet'").contains("did you mean agent?");
+    err.reset();
+    assertThat(run("agent", "add", "a", "opencode", "acp", "--foo")).isEqualTo(2);
+    assertThat(text(err)).contains("put -- before the program");
+    err.reset();
+    assertThat(run("agent", "add", "a", "--env", "FOO", "--", "cat")).isEqualTo(2);
+    assertThat(text(err)).contains("--env").doesNotContain("option option");
+  }
+
+  @Test
+  void what_a_waiting_run_asks_is_answered_by_its_id() {
+    server.on("GET /admin/runs/r1", Answer.json(200, "{\"thread_id\":\"t1\"}"));
+    server.on("POST " + RUN + "/permissions/p1", Answer.json(200, "{}"));
+
+    assertThat(run("runs", "answer", "r1", "p1", "allow")).isZero();
+    assertThat(server.asked().getLast().body()).isEqualTo("{\"option_id\":\"allow\"}");
+  }
+
+  @Test
+  void the_defaults_that_the_help_names_are_the_defaults() {
+    AgentDefinition.Timeouts timeouts = AgentDefinition.Timeouts.DEFAULT;
+    assertThat(run("agent", "add", "--help")).isZero();
+    String help = text(out).replaceAll("\\s+", " ");
+    for (Duration each :
+        List.of(
+            timeouts.idle(),
+            timeouts.run(),
+            timeouts.progress(),
+            timeouts.start(),
+            timeouts.permission())) {
+      assertThat(help).contains("Default: " + Units.show(each) + ".");
+    }
   }
 
   @Test
