@@ -131,13 +131,15 @@ final class ChatCommand implements Callable<Integer> {
   private ExitCode conversation(Api api, String first) throws IOException {
     Screen screen = shell.screen();
     String id = first;
+    // Now, and not after the first message was typed: is the server there, and the agent?
+    api.get("/admin/agents/" + Api.segment(agent));
     screen.remark("thread " + id + "; /new starts another, Ctrl-D ends");
     AtomicReference<Runnable> onInterrupt = new AtomicReference<>(() -> {});
     try (Terminal terminal = TerminalBuilder.builder().system(true).build()) {
       terminal.handle(Terminal.Signal.INT, signal -> onInterrupt.get().run());
       LineReader lines = lineReader(terminal);
       while (true) {
-        Optional<String> line = read(lines, "> ");
+        Optional<String> line = read(screen, lines, "> ");
         if (line.isEmpty()) {
           return ExitCode.OK;
         }
@@ -147,7 +149,7 @@ final class ChatCommand implements Callable<Integer> {
           screen.remark("thread " + id);
         } else if (!message.isEmpty()) {
           ChatTurn turn =
-              new ChatTurn(api, new AnswerPrinter(screen, json), prompt -> read(lines, prompt));
+              new ChatTurn(api, new AnswerPrinter(screen, json), prompt -> read(screen, lines, prompt));
           onInterrupt.set(turn::cancel);
           say(screen, turn, id, message);
           onInterrupt.set(() -> {});
@@ -178,14 +180,22 @@ final class ChatCommand implements Callable<Integer> {
         .build();
   }
 
-  /** Empty at the end of input; an interrupt drops the line. */
-  private static Optional<String> read(LineReader lines, String prompt) {
+  /**
+   * Empty at the end of input; an interrupt drops the line. On an empty line the first one only
+   * says how to leave: it may have been meant for an answer that was just over.
+   */
+  private static Optional<String> read(Screen screen, LineReader lines, String prompt) {
+    boolean told = false;
     while (true) {
       try {
         return Optional.of(lines.readLine(prompt));
       } catch (UserInterruptException dropped) {
         if (dropped.getPartialLine().isEmpty()) {
-          return Optional.empty();
+          if (told) {
+            return Optional.empty();
+          }
+          told = true;
+          screen.remark("Ctrl-D ends, or Ctrl-C once more");
         }
       } catch (EndOfFileException end) {
         return Optional.empty();

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Properties;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
+import org.flywaydb.core.api.exception.FlywayValidateException;
 import org.flywaydb.core.api.MigrationInfo;
 import org.flywaydb.core.api.MigrationState;
 
@@ -41,7 +42,12 @@ public final class Migrations {
     try {
       return flyway.migrate().migrationsExecuted;
     } catch (FlywayException failed) {
-      throw refused("migration_failed", "a migration failed: " + firstLine(failed));
+      throw failed instanceof FlywayValidateException
+          ? refused(
+              "schema_differs",
+              "the schema in the database was made by another build, whose migrations differ from"
+                  + " these: start that build, or give a database of its own to this one")
+          : refused("migration_failed", "a migration failed: " + firstLine(failed));
     }
   }
 
