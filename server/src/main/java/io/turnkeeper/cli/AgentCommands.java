@@ -62,7 +62,10 @@ final class AgentCommands extends Group {
     private final Shell shell;
     @Mixin private ServerOptions server = new ServerOptions();
 
-    @Parameters(index = "0", paramLabel = "NAME", description = "1 to 63 of a-z, 0-9, '.', '_' and '-'.")
+    @Parameters(
+        index = "0",
+        paramLabel = "NAME",
+        description = "1 to 63 of a-z, 0-9, '.', '_' and '-'.")
     private String name = "";
 
     @Parameters(
@@ -237,7 +240,9 @@ final class AgentCommands extends Group {
       description = "Remove an agent. Its conversations stay readable.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper agent remove opencode")
-  int remove(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
+  int remove(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
     return act(
         server,
         api -> api.delete("/admin/agents/" + Api.segment(name)),
@@ -249,7 +254,9 @@ final class AgentCommands extends Group {
       description = "Start no more of an agent's runs; they wait.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper agent pause opencode")
-  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
+  int pause(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
     return turn(server, name, "pause");
   }
 
@@ -258,7 +265,9 @@ final class AgentCommands extends Group {
       description = "Start an agent's runs again.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper agent resume opencode")
-  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
+  int resume(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "NAME", description = "The agent's name.") String name) {
     return turn(server, name, "resume");
   }
 

@@ -149,7 +149,8 @@ final class ChatCommand implements Callable<Integer> {
           screen.remark("thread " + id);
         } else if (!message.isEmpty()) {
           ChatTurn turn =
-              new ChatTurn(api, new AnswerPrinter(screen, json), prompt -> read(screen, lines, prompt));
+              new ChatTurn(
+                  api, new AnswerPrinter(screen, json), prompt -> read(screen, lines, prompt));
           onInterrupt.set(turn::cancel);
           say(screen, turn, id, message);
           onInterrupt.set(() -> {});

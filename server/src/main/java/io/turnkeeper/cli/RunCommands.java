@@ -115,7 +115,9 @@ final class RunCommands extends Group {
       description = "Cancel a run, pending or running.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper runs cancel 0199…")
-  int cancel(@Mixin ServerOptions server, @Parameters(paramLabel = "RUN", description = "The run's id.") String run) {
+  int cancel(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "RUN", description = "The run's id.") String run) {
     return act(
         server,
         api -> api.post("/admin/runs/" + Api.segment(run) + "/cancel", null),

@@ -97,8 +97,8 @@ final class Screen {
           duration ? Units.show(Duration.ofMillis(value.asLong())) : text(value));
     }
     int width = shown.keySet().stream().mapToInt(String::length).max().orElse(0);
-    shown.forEach((name, value) ->
-        line(bold(name + " ".repeat(width - name.length())) + "  " + value));
+    shown.forEach(
+        (name, value) -> line(bold(name + " ".repeat(width - name.length())) + "  " + value));
   }
 
   /**

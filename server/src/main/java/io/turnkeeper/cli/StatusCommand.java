@@ -47,11 +47,13 @@ final class StatusCommand implements Callable<Integer> {
 
   private static void show(Screen screen, URI url, JsonNode status) {
     ObjectNode flat = Json.object().put("server", url.toString());
-    status.properties().forEach(field -> {
-      if (!field.getValue().isContainer()) {
-        flat.set(field.getKey(), field.getValue());
-      }
-    });
+    status
+        .properties()
+        .forEach(field -> {
+          if (!field.getValue().isContainer()) {
+            flat.set(field.getKey(), field.getValue());
+          }
+        });
     status.path("queue").properties().forEach(it -> flat.set(it.getKey(), it.getValue()));
     screen.fields(flat);
     List<List<String>> rows = new ArrayList<>();

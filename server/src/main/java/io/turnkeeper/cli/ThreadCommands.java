@@ -72,7 +72,9 @@ final class ThreadCommands extends Group {
       description = "Delete a thread, its runs and its agent's files.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper threads delete 0b1f…")
-  int delete(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
+  int delete(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
     return act(
         server,
         api -> api.delete("/threads/" + Api.segment(thread)),
@@ -84,7 +86,9 @@ final class ThreadCommands extends Group {
       description = "Start no more of a thread's runs; they wait.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper threads pause 0b1f…")
-  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
+  int pause(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
     return act(
         server,
         api -> api.post("/admin/threads/" + Api.segment(thread) + "/pause", null),
@@ -96,7 +100,9 @@ final class ThreadCommands extends Group {
       description = "Start a thread's runs again.",
       footerHeading = "%nExample:%n",
       footer = "  turnkeeper threads resume 0b1f…")
-  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
+  int resume(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread) {
     return act(
         server,
         api -> api.post("/admin/threads/" + Api.segment(thread) + "/resume", null),
