@@ -1,20 +1,42 @@
 package io.turnkeeper.db;
 
 import java.sql.SQLException;
+import java.util.Set;
 
-/** Tells a lost connection from a refused statement. */
+/** Tells a lost connection, and a clash of transactions, from a refused statement. */
 public final class ConnectionLoss {
+  /** Serialization failure, deadlock, unique violation. */
+  private static final Set<String> CLASHES = Set.of("40001", "40P01", "23505");
+
   private ConnectionLoss() {}
 
   /**
    * True when the cause is a broken or closing connection (SQLSTATE 08xxx, 57P01 to 57P05, 25P03),
-   * so that the outcome is unknown.
+   * so that the outcome is unknown. A failure that the database gave no SQLSTATE comes from the
+   * pool, which had closed the connection already.
    */
   public static boolean is(Throwable failure) {
+    boolean stateless = false;
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SQLException sql) {
+        String state = sql.getSQLState();
+        if (state != null) {
+          return state.startsWith("08") || state.startsWith("57P") || state.equals("25P03");
+        }
+        stateless = true;
+      }
+    }
+    return stateless;
+  }
+
+  /**
+   * True when two transactions were in each other's way (a deadlock, a unique key that the other
+   * one wrote first): nothing was done, and the same work tried again meets what the other one did.
+   */
+  static boolean isClash(Throwable failure) {
     for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
       if (cause instanceof SQLException sql && sql.getSQLState() != null) {
-        String state = sql.getSQLState();
-        return state.startsWith("08") || state.startsWith("57P") || state.equals("25P03");
+        return CLASHES.contains(sql.getSQLState());
       }
     }
     return false;

@@ -6,6 +6,7 @@ import io.turnkeeper.base.Refusal;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.UUID;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jdbi.v3.core.ConnectionException;
@@ -19,6 +20,7 @@ import org.jdbi.v3.core.JdbiException;
 public final class Db implements AutoCloseable {
   private static final Duration SILENCE_MAX = Duration.ofSeconds(30);
   private static final long CONNECT_SECONDS_MAX = 5;
+  private static final Duration DISTRUST_EVERY = Duration.ofMillis(500);
 
   /**
    * A process that is paused inside a transaction would keep its locks for as long as it is paused,
@@ -28,6 +30,8 @@ public final class Db implements AutoCloseable {
 
   private final HikariDataSource pool;
   private final Jdbi jdbi;
+  private final AtomicLong distrustedNanos =
+      new AtomicLong(System.nanoTime() - DISTRUST_EVERY.toNanos());
 
   private Db(HikariDataSource pool) {
     this.pool = pool;
@@ -95,6 +99,7 @@ public final class Db implements AutoCloseable {
       throw unavailable(noConnection);
     } catch (JdbiException broken) {
       if (ConnectionLoss.is(broken)) {
+        distrustIdle();
         throw unknown();
       }
       throw broken;
@@ -132,6 +137,21 @@ public final class Db implements AutoCloseable {
   @Override
   public void close() {
     pool.close();
+  }
+
+  /**
+   * Where one connection broke others may have: those that lie idle are replaced rather than each
+   * fail somebody. Not more often than once in a while, so that those that come new are left alone.
+   */
+  private void distrustIdle() {
+    long now = System.nanoTime();
+    long last = distrustedNanos.get();
+    var bean = pool.getHikariPoolMXBean();
+    if (bean != null
+        && now - last > DISTRUST_EVERY.toNanos()
+        && distrustedNanos.compareAndSet(last, now)) {
+      bean.softEvictConnections();
+    }
   }
 
   private static Refusal unavailable(ConnectionException cause) {

@@ -34,6 +34,9 @@ public final class GroupCommit<I, R> implements AutoCloseable {
   /** Items waiting; beyond it callers wait for room. */
   private static final int WAITING_MAX = 16_384;
 
+  /** How often one item is tried again when another transaction was in its way. */
+  private static final int CLASHES_MAX = 2;
+
   private static final Duration ROOM_WAIT = Duration.ofSeconds(10);
 
   private record Waiting<I, R>(I item, CompletableFuture<R> answer) {}
@@ -150,8 +153,12 @@ public final class GroupCommit<I, R> implements AutoCloseable {
     }
   }
 
-  /** Answers why the database could not be reached, when it could not. */
   private @Nullable RuntimeException commit(List<Waiting<I, R>> batch) {
+    return commit(batch, CLASHES_MAX);
+  }
+
+  /** Answers why the database could not be reached, when it could not. */
+  private @Nullable RuntimeException commit(List<Waiting<I, R>> batch, int clashesLeft) {
     try {
       List<I> items = batch.stream().map(Waiting::item).toList();
       List<R> answers = db.inTx(tx -> write.apply(tx, items));
@@ -164,6 +171,8 @@ public final class GroupCommit<I, R> implements AutoCloseable {
           && !ConnectionLoss.is(failed)
           && !(failed instanceof Refusal.Unavailable)) {
         return oneByOne(batch);
+      } else if (clashesLeft > 0 && ConnectionLoss.isClash(failed)) {
+        return commit(batch, clashesLeft - 1);
       } else {
         RuntimeException told = ConnectionLoss.is(failed) ? unknown() : failed;
         if (!(told instanceof Refusal)) {
