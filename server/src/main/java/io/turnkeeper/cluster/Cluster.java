@@ -34,8 +34,9 @@ import org.slf4j.LoggerFactory;
  * so that the database notices at once when the process is gone.
  *
  * <p>A replica is dead when its lock has been gone for the grace, or its heartbeat is older than
- * the TTL. A lock that is missing since the server started proves nothing until the TTL has passed
- * since then. Whoever notices first marks it dead and takes over what it held, in one transaction.
+ * the TTL. A missing lock proves something only to who saw it held, and held its own ever since: a
+ * database that was restarted, or another one that took its place, has none of the locks. Whoever
+ * notices first marks it dead and takes over what it held, in one transaction.
  *
  * <p>A replica that has not had a heartbeat confirmed for two thirds of the TTL, counted from when
  * it was sent, or that could not take its lock again within three quarters of the grace, stops its
@@ -69,6 +70,7 @@ public final class Cluster implements AutoCloseable {
   private final CountDownLatch closed = new CountDownLatch(1);
   private final List<Thread> threads;
   private final Map<Integer, Long> lockMissingSince = new HashMap<>();
+  private final SeenLocks seenLocks = new SeenLocks();
   private final Set<Integer> suspected = ConcurrentHashMap.newKeySet();
   private final BlockingQueue<Integer> suspects = new LinkedBlockingQueue<>();
 
@@ -83,7 +85,7 @@ public final class Cluster implements AutoCloseable {
   private long beatNanos;
 
   private record Seen(
-      int id, boolean me, long heartbeatAgeMillis, boolean locked, long serverAgeMillis) {}
+      int id, boolean me, long heartbeatAgeMillis, boolean locked) {}
 
   public Cluster(Db db, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
     this.db = db;
@@ -239,6 +241,7 @@ public final class Cluster implements AutoCloseable {
       rejoin();
       return;
     }
+    int life = sessionLife();
     long sent = clock.nanos();
     boolean beats = sent - beatNanos >= config.heartbeat().toNanos();
     List<Seen> seen;
@@ -267,6 +270,10 @@ public final class Cluster implements AutoCloseable {
       member.confirmed();
     }
     alone = seen.size() == 1;
+    boolean holding = seen.stream().anyMatch(one -> one.me() && one.locked());
+    if (seenLocks.begin(holding && life == sessionLife() ? life : SeenLocks.NOTHING_HOLDS)) {
+      lockMissingSince.clear();
+    }
     for (Seen other : seen) {
       if (!other.me() && isDead(other)) {
         suspect(other.id());
@@ -284,8 +291,7 @@ public final class Cluster implements AutoCloseable {
       PgSession open = session;
       Duration silent = Duration.ofNanos(clock.nanos() - confirmedNanos);
       boolean overdue = silent.compareTo(config.ttl().multipliedBy(2).dividedBy(3)) > 0;
-      boolean lockGone =
-          open == null || open.lostFor().compareTo(config.grace().multipliedBy(3).dividedBy(4)) > 0;
+      boolean lockGone = open == null || lockIsGone(open);
       if (overdue || lockGone) {
         log.warn(
             "replica {} cannot show that it lives ({}): stopping its workers",
@@ -298,6 +304,21 @@ public final class Cluster implements AutoCloseable {
       }
       return false;
     }
+  }
+
+  /**
+   * Long enough for others to see it soon. When the server itself has ended nobody sees anything:
+   * only the heartbeats count then.
+   */
+  private boolean lockIsGone(PgSession open) {
+    return open.lostFor().compareTo(config.grace().multipliedBy(3).dividedBy(4)) > 0
+        && !open.serverDown();
+  }
+
+  /** Which of its session's connections holds the lock; 0 when none does. */
+  private int sessionLife() {
+    PgSession open = session;
+    return open == null || !open.lostFor().isZero() ? SeenLocks.NOTHING_HOLDS : open.life();
   }
 
   private void fence() {
@@ -423,16 +444,19 @@ public final class Cluster implements AutoCloseable {
         row.getInt("id"),
         row.getBoolean("me"),
         row.getLong("heartbeat_age_ms"),
-        row.getBoolean("locked"),
-        row.getLong("server_age_ms"));
+        row.getBoolean("locked"));
   }
 
   private boolean isDead(Seen other) {
     if (other.heartbeatAgeMillis() > config.ttl().toMillis()) {
       return true;
     }
-    if (other.locked() || other.serverAgeMillis() < config.ttl().toMillis()) {
+    if (other.locked()) {
+      seenLocks.add(other.id());
       lockMissingSince.remove(other.id());
+      return false;
+    }
+    if (!seenLocks.saw(other.id())) {
       return false;
     }
     long since = lockMissingSince.computeIfAbsent(other.id(), id -> clock.nanos());
@@ -460,7 +484,7 @@ public final class Cluster implements AutoCloseable {
     try {
       db.useTx(tx -> {
         tx.query(ClusterSql.LIMIT_WAIT).bind("timeout", TAKEOVER_WAIT).mapTo(String.class).one();
-        if (bothLocked(tx, dead, taker) && stillGone(tx, dead)) {
+        if (bothLocked(tx, dead, taker) && stillGone(tx, dead, taker)) {
           tx.update(ClusterSql.END).bind("state", "dead").bind("id", dead).execute();
           after.add(member.takeOver(tx, dead, taker));
         }
@@ -509,13 +533,18 @@ public final class Cluster implements AutoCloseable {
         .isPresent();
   }
 
-  private boolean stillGone(Tx tx, int dead) {
-    return tx.query(ClusterSql.STILL_GONE)
-        .bind("dead", dead)
-        .bind("class", LOCK_CLASS)
-        .bind("ttl_ms", config.ttl().toMillis())
-        .mapTo(Boolean.class)
-        .one();
+  private boolean stillGone(Tx tx, int dead, int taker) {
+    ClusterSql.Gone gone =
+        tx.query(ClusterSql.STILL_GONE)
+            .bind("dead", dead)
+            .bind("taker", taker)
+            .bind("class", LOCK_CLASS)
+            .bind("ttl_ms", config.ttl().toMillis())
+            .map((row, context) ->
+                new ClusterSql.Gone(row.getBoolean("silent"), row.getBoolean("unlocked")))
+            .one();
+    // Looked at behind the statement: had the database been another one, so would this be.
+    return gone.silent() || (gone.unlocked() && seenLocks.saw(dead, sessionLife()));
   }
 
   private void closeSession() {

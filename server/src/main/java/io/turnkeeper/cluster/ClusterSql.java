@@ -29,9 +29,7 @@ final class ClusterSql {
                       WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
                         AND l.objsubid = 2 AND l.granted
                         AND l.database = (SELECT d.oid FROM pg_database d
-                                           WHERE d.datname = current_database())) AS locked,
-             extract(epoch FROM clock_timestamp() - pg_postmaster_start_time()) * 1000
-               AS server_age_ms
+                                           WHERE d.datname = current_database())) AS locked
         FROM replicas p
       """;
 
@@ -81,17 +79,24 @@ final class ClusterSql {
        WHERE p.id = :dead AND p.state IN ('live', 'draining') FOR UPDATE
       """;
 
+  /**
+   * @param silent its heartbeat is older than the TTL
+   * @param unlocked its lock is not there, and the taker's is
+   */
+  record Gone(boolean silent, boolean unlocked) {}
+
   /** What was seen before the lock is looked at again: a replica that came back is left alone. */
   static final String STILL_GONE =
       """
-      SELECT clock_timestamp() - p.heartbeat_at > :ttl_ms * interval '1 millisecond'
-             OR clock_timestamp() - pg_postmaster_start_time() > :ttl_ms * interval '1 millisecond'
-                AND NOT EXISTS (
-                  SELECT 1 FROM pg_locks l
-                   WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
-                     AND l.objsubid = 2 AND l.granted
-                     AND l.database = (SELECT d.oid FROM pg_database d
-                                        WHERE d.datname = current_database())) AS gone
+      WITH locked AS MATERIALIZED (
+        SELECT l.objid FROM pg_locks l
+         WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objsubid = 2 AND l.granted
+           AND l.database = (SELECT d.oid FROM pg_database d
+                              WHERE d.datname = current_database())
+      )
+      SELECT clock_timestamp() - p.heartbeat_at > :ttl_ms * interval '1 millisecond' AS silent,
+             :dead::oid NOT IN (SELECT objid FROM locked)
+               AND :taker::oid IN (SELECT objid FROM locked) AS unlocked
         FROM replicas p WHERE p.id = :dead
       """;
 

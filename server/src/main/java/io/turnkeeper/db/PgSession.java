@@ -4,10 +4,12 @@ import io.turnkeeper.base.Clock;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.sql.SQLWarning;
 import java.time.Duration;
 import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
@@ -23,6 +25,7 @@ public final class PgSession implements AutoCloseable {
   private static final Duration RETRY = Duration.ofMillis(50);
   private static final Duration STOP_MAX = Duration.ofSeconds(2);
   private static final int NOTIFICATION_WAIT_MILLIS = 500;
+  private static final AtomicInteger LIVES = new AtomicInteger();
   private static final String CONNECT_SECONDS = "2";
 
   /** What a fresh connection must take before it counts. */
@@ -50,6 +53,8 @@ public final class PgSession implements AutoCloseable {
   private final CountDownLatch closed = new CountDownLatch(1);
   private volatile long lostSinceNanos;
   private volatile boolean held;
+  private volatile int life;
+  private volatile boolean serverDown;
   private volatile @Nullable Connection connection;
 
   /**
@@ -84,6 +89,23 @@ public final class PgSession implements AutoCloseable {
     return held ? Duration.ZERO : Duration.ofNanos(clock.nanos() - lostSinceNanos);
   }
 
+  /**
+   * Which connection is held, or was last: another number for each one of this process, from 1.
+   * While it is the same before and after something, the server has not ended in between.
+   */
+  public int life() {
+    return life;
+  }
+
+  /**
+   * Whether it is known that the server itself ended, and every other session with it: it said so
+   * when it cut this one, or says since that it shuts down or starts up. A server that does not
+   * answer may still answer others.
+   */
+  public boolean serverDown() {
+    return serverDown;
+  }
+
   @Override
   public void close() {
     closed.countDown();
@@ -116,6 +138,7 @@ public final class PgSession implements AutoCloseable {
         }
       } catch (SQLException | RuntimeException broken) {
         if (closed.getCount() > 0) {
+          serverDown = serverDown || tellsOfServersEnd(broken) || warnedOfServersEnd();
           lost();
         }
       }
@@ -141,6 +164,38 @@ public final class PgSession implements AutoCloseable {
     }
   }
 
+  /** It cannot connect now: shutting down, starting up; or its processes end for a crash of one. */
+  private static boolean tellsOfServersEnd(Throwable failure) {
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SQLException sql
+          && ("57P03".equals(sql.getSQLState()) || "57P02".equals(sql.getSQLState()))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * A server that is stopped at once, or ends for a crash, says so in a warning and hangs up;
+   * whoever ends one session alone makes that session fail instead.
+   */
+  private boolean warnedOfServersEnd() {
+    Connection old = connection;
+    if (old == null) {
+      return false;
+    }
+    try {
+      for (SQLWarning said = old.getWarnings(); said != null; said = said.getNextWarning()) {
+        if ("57P01".equals(said.getSQLState()) || "57P02".equals(said.getSQLState())) {
+          return true;
+        }
+      }
+    } catch (SQLException gone) {
+      log.trace("no warnings of a broken connection", gone);
+    }
+    return false;
+  }
+
   private void connect(Taking taking) throws SQLException {
     Properties as = new Properties();
     url.user().ifPresent(user -> as.setProperty("user", user));
@@ -158,6 +213,8 @@ public final class PgSession implements AutoCloseable {
       throw failed;
     }
     connection = fresh;
+    life = LIVES.incrementAndGet();
+    serverDown = false;
     held = true;
   }
 

@@ -48,12 +48,12 @@ class ClusterTest {
   }
 
   @Test
-  void a_replica_whose_lock_is_gone_is_taken_over_by_exactly_one() throws Exception {
+  void a_dead_replica_is_taken_over_by_exactly_one() throws Exception {
     Recorder one = new Recorder();
     Recorder two = new Recorder();
     start(one, GRACE);
     start(two, GRACE);
-    int gone = stranger("now()");
+    int gone = stranger("now() - interval '1 hour'");
     assertThat(poll(one.takenOver, two.takenOver)).isEqualTo(gone);
     awaitState(gone, "dead");
     assertThat(one.takenOver).isEmpty();
@@ -63,11 +63,76 @@ class ClusterTest {
   }
 
   @Test
+  void a_lock_that_was_seen_and_is_gone_for_the_grace_is_death() throws Exception {
+    Recorder one = new Recorder();
+    ByHand clock = new ByHand();
+    Cluster cluster = made(one, GRACE, clock);
+    cluster.join();
+    int other = stranger("now() + interval '1 hour'");
+    try (PgSession held = session(other)) {
+      assertThat(held.lostFor()).isZero();
+      cluster.tick();
+      cluster.bury(other);
+      assertThat(one.takenOver).isEmpty();
+    }
+    await(() -> lockHolder(other) == 0);
+    cluster.tick();
+    clock.advance(GRACE);
+    cluster.tick();
+    cluster.bury(other);
+    assertThat(one.takenOver).containsExactly(other);
+  }
+
+  @Test
+  void a_lock_that_nobody_saw_proves_nothing_as_after_a_failover() {
+    Recorder one = new Recorder();
+    ByHand clock = new ByHand();
+    Cluster cluster = made(one, GRACE, clock);
+    cluster.join();
+    int slower = stranger("now() + interval '1 hour'");
+    for (int looks = 0; looks < 5; looks++) {
+      cluster.tick();
+      clock.advance(GRACE);
+      cluster.bury(slower);
+    }
+    assertThat(one.takenOver).isEmpty();
+    assertThat(state(slower)).isEqualTo("live");
+  }
+
+  @Test
+  void what_was_seen_before_the_own_session_was_cut_proves_nothing_after_it() throws Exception {
+    Recorder one = new Recorder();
+    ByHand clock = new ByHand();
+    Cluster cluster = made(one, GRACE, clock);
+    cluster.join();
+    int me = cluster.replica().orElseThrow();
+    int other = stranger("now() + interval '1 hour'");
+    try (PgSession held = session(other)) {
+      assertThat(held.lostFor()).isZero();
+      cluster.tick();
+    }
+    await(() -> lockHolder(other) == 0);
+    int before = lockHolder(me);
+    db.useTx(tx -> tx.query("SELECT pg_terminate_backend(:pid)").bind("pid", before)
+        .mapTo(Boolean.class).one());
+    await(() -> lockHolder(me) != 0 && lockHolder(me) != before);
+    cluster.bury(other);
+    cluster.tick();
+    clock.advance(GRACE);
+    cluster.tick();
+    cluster.bury(other);
+    assertThat(one.takenOver).isEmpty();
+  }
+
+  private PgSession session(int id) throws SQLException {
+    return PgSession.open(
+        url, Clock.system(), new PgSession.Takes(lock(id), lock(id)), new Deaf());
+  }
+
+  @Test
   void an_old_heartbeat_is_death_whatever_the_lock_says() throws Exception {
     int silent = stranger("now() - interval '1 hour'");
-    open.add(
-        PgSession.open(
-            url, Clock.system(), new PgSession.Takes(lock(silent), lock(silent)), new Deaf()));
+    open.add(session(silent));
     Recorder one = new Recorder();
     start(one, GRACE);
     assertThat(poll(one.takenOver)).isEqualTo(silent);
