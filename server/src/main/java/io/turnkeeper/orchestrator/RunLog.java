@@ -7,6 +7,7 @@ import io.turnkeeper.eventlog.Append;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -168,7 +169,9 @@ final class RunLog {
       }
       Write write = next;
       var unused =
-          writer.apply(write).whenComplete((written, failure) -> answered(write, written, failure));
+          writer
+              .apply(write)
+              .whenComplete((written, failure) -> answered(write, written, cause(failure)));
       lock.lock();
       try {
         pumping = false;
@@ -176,6 +179,13 @@ final class RunLog {
         lock.unlock();
       }
     }
+  }
+
+  /** A future that hangs on another one wraps what that one failed with. */
+  private static @Nullable Throwable cause(@Nullable Throwable failure) {
+    return failure instanceof CompletionException wrapped && wrapped.getCause() != null
+        ? wrapped.getCause()
+        : failure;
   }
 
   private void answered(Write write, @Nullable Written written, @Nullable Throwable failure) {

@@ -56,7 +56,8 @@ class RunLogTest {
           write -> {
             CompletableFuture<Written> answer = new CompletableFuture<>();
             handed.add(new Handed(write, answer));
-            return answer;
+            // As the writer does: such a future wraps what the first one fails with.
+            return answer.whenComplete((written, failure) -> {});
           },
           new RunLog.Place(lease, RunId.next(), 4),
           broken::add);
