@@ -113,7 +113,7 @@ final class Service implements AutoCloseable {
             "-c",
             """
             read -r line
-            t=${line#*'"thread_id":"'}; t=${t%%'"'*}; r=${line#*'"run_id":"'}; r=${r%%'"'*}
+            t=${line#*'"thread_id":"'}; t=${t%%%%'"'*}; r=${line#*'"run_id":"'}; r=${r%%%%'"'*}
             echo "$t $$ $(date +%%s%%N) $r" >> "$MARKS"
             echo one; sleep %s; echo two
             echo "$t $$ $(date +%%s%%N) $r" >> "$MARKS"
@@ -150,7 +150,7 @@ final class Service implements AutoCloseable {
   }
 
   private Turnkeeper withId(Turnkeeper asked, int id) {
-    for (JsonNode one : asked.get("/admin/replicas").expect(200).body().get("replicas")) {
+    for (JsonNode one : asked.patientGet("/admin/replicas").expect(200).body().get("replicas")) {
       if (one.get("id").asInt() == id) {
         long pid = one.get("pid").asLong();
         return replicas.stream().filter(it -> it.pid() == pid).findFirst().orElseThrow();
@@ -166,7 +166,7 @@ final class Service implements AutoCloseable {
       int after = all.isEmpty() ? 0 : all.getLast().get("seq").asInt();
       JsonNode page =
           asked
-              .get("/admin/runs/" + run + "/events?limit=500&after=" + after)
+              .patientGet("/admin/runs/" + run + "/events?limit=500&after=" + after)
               .expect(200)
               .body()
               .get("events");

@@ -269,6 +269,14 @@ final class Turnkeeper implements AutoCloseable {
     return send(request(path).GET().build());
   }
 
+  /** Asked again for as long as the answer is to come back later. */
+  Answer patientGet(String path) {
+    return Awaitility.await("an answer to " + path)
+        .atMost(ANSWER_WITHIN)
+        .pollInterval(Duration.ofMillis(50))
+        .until(() -> get(path), it -> it.status() != 503);
+  }
+
   Answer post(String path, Object body) {
     return postRaw(path, JSON.writeValueAsString(body));
   }
@@ -318,7 +326,7 @@ final class Turnkeeper implements AutoCloseable {
         .atMost(within)
         .pollInterval(Duration.ofMillis(50))
         .until(
-            () -> get("/admin/runs/" + run).expect(200).body(),
+            () -> patientGet("/admin/runs/" + run).expect(200).body(),
             it -> !List.of("pending", "running").contains(it.get("status").asString()));
   }
 

@@ -1,0 +1,138 @@
+package io.turnkeeper.e2e;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.awaitility.Awaitility;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** Connections to the database that are cut, one by one and all at once, or fall silent. */
+@Tag("e2e")
+@Tag("external")
+class CutConnectionsTest {
+  private static final String LONG = "{\"label\": \"%s\", \"chunks\": %d, \"every\": 20}";
+
+  @TempDir static Path scratch;
+  private static Postgres database;
+  private static Wire wire;
+  private static Service service;
+
+  @BeforeAll
+  static void start() {
+    database = Postgres.start();
+    wire = Wire.to(database.port());
+    String overWire = "postgresql://postgres@127.0.0.1:" + wire.port() + "/postgres";
+    service = Service.start(scratch, List.of(overWire, database.url()));
+    service.addMarkingAgent("long", Map.of("on_worker_loss", "resume"));
+    service.addMarkingAgent("once", Map.of("on_worker_loss", "fail"));
+    service.addScript("short", 0.05, Map.of("on_worker_loss", "retry", "max_attempts", 9));
+  }
+
+  @AfterAll
+  static void stop() {
+    service.close();
+    wire.close();
+    database.close();
+  }
+
+  @AfterEach
+  void nothingBroke() {
+    wire.dead(false);
+    wire.delay(0);
+    assertThat(service.replicas()).allMatch(Turnkeeper::isAlive);
+    for (Turnkeeper replica : service.replicas()) {
+      Awaitility.await("healthy")
+          .atMost(Duration.ofSeconds(15))
+          .until(() -> replica.get("/health/ready").status() == 200);
+    }
+    service.marks().assertNeverTwo();
+    service.assertNoErrors();
+    Load.assertWholeLogs(database);
+  }
+
+  private static String epochs() {
+    return database.sql("SELECT conversation_key, epoch, replica_id FROM mailboxes ORDER BY 1");
+  }
+
+  private static int cut(String which) {
+    return Integer.parseInt(
+        database.sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE " + which));
+  }
+
+  /** A run under way on a replica of ours; a long one. */
+  private record Busy(String thread, String run, Turnkeeper holder, Turnkeeper other) {}
+
+  private static Busy busy(String agent, int chunks) {
+    Turnkeeper first = service.replica(0);
+    String thread = first.newThread();
+    String run = first.run(thread, agent, LONG.formatted(thread, chunks));
+    Turnkeeper holder = service.holderOf(first, run);
+    Turnkeeper other = service.otherThan(holder);
+    Awaitility.await("the agent answers")
+        .atMost(Duration.ofSeconds(20))
+        .until(() -> Service.events(other, run).size() > 10);
+    return new Busy(thread, run, holder, other);
+  }
+
+  private static JsonNode completed(Busy busy) {
+    JsonNode run = busy.other().ended(busy.run(), Duration.ofSeconds(60));
+    assertThat(run.get("status").asString()).as("%s", run).isEqualTo("completed");
+    Service.assertWhole(Service.events(busy.other(), busy.run()));
+    return run;
+  }
+
+  @Test
+  void a_cut_session_alone_moves_no_conversation() {
+    Busy busy = busy("once", 150);
+    String before = epochs();
+
+    assertThat(cut("application_name = 'turnkeeper session'")).isEqualTo(2);
+
+    assertThat(completed(busy).get("attempt").asInt()).isEqualTo(1);
+    assertThat(epochs().lines().map(it -> it.split("\\|")[1]))
+        .as("epochs")
+        .isEqualTo(before.lines().map(it -> it.split("\\|")[1]).toList());
+  }
+
+  @Test
+  void cut_pool_connections_lose_no_run_that_is_under_way() {
+    Busy busy = busy("once", 150);
+
+    for (int i = 0; i < 5; i++) {
+      cut("application_name = 'turnkeeper'");
+    }
+
+    assertThat(completed(busy).get("attempt").asInt()).isEqualTo(1);
+  }
+
+  @Test
+  void all_connections_cut_again_and_again_under_load_lose_nothing() {
+    try (Load load = Load.start(service, "short", 12, 15)) {
+      for (int i = 0; i < 8; i++) {
+        int sent = load.accepted().size();
+        Awaitility.await("some more messages")
+            .atMost(Duration.ofSeconds(30))
+            .until(() -> load.accepted().size() >= sent + 10);
+        cut("application_name LIKE 'turnkeeper%'");
+      }
+      load.stop();
+      System.out.printf(
+          "all connections cut 8 times: %d accepted, retried %s%n",
+          load.accepted().size(), load.retries());
+      Map<String, Integer> ended = Load.ended(database, Duration.ofSeconds(60));
+      System.out.println("ended " + ended);
+      load.assertNoClientError();
+      assertThat(ended).containsOnlyKeys("completed");
+    }
+  }
+}
