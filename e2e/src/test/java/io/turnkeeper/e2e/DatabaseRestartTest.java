@@ -26,7 +26,8 @@ class DatabaseRestartTest {
   @TempDir Path scratch;
 
   /** Replicas under load, with two long conversations that a client reads along. */
-  private record Scene(Service service, Load load, List<Telling> longOnes) implements AutoCloseable {
+  private record Scene(Service service, Load load, List<Telling> longOnes)
+      implements AutoCloseable {
     @Override
     public void close() {
       longOnes.forEach(it -> it.reader().close());
@@ -62,8 +63,9 @@ class DatabaseRestartTest {
 
   private static int completed(Postgres database) {
     return Integer.parseInt(
-        database.sql("SELECT count(*) FROM runs WHERE status = 'completed' AND finished_at >"
-            + " clock_timestamp() - interval '1 hour'"));
+        database.sql(
+            "SELECT count(*) FROM runs WHERE status = 'completed' AND finished_at >"
+                + " clock_timestamp() - interval '1 hour'"));
   }
 
   /** Work goes on: a run that was accepted after this call has completed. */
@@ -73,9 +75,8 @@ class DatabaseRestartTest {
     Awaitility.await("runs are accepted and completed again")
         .atMost(GOES_ON_WITHIN.plus(SLACK))
         .pollInterval(Duration.ofMillis(50))
-        .until(
-            () ->
-                scene.load().accepted().size() > accepted + 3 && completed(database) > before + 3);
+        .until(() ->
+            scene.load().accepted().size() > accepted + 3 && completed(database) > before + 3);
     return (System.nanoTime() - backNanos) / 1_000_000;
   }
 
@@ -91,8 +92,7 @@ class DatabaseRestartTest {
     for (Telling one : scene.longOnes()) {
       List<String> read = one.reader().whole().stream().map(Follower.Frame::content).toList();
       assertThat(read.stream().map(it -> it.split(" ")[0])).doesNotHaveDuplicates();
-      try (Follower again =
-          Follower.start(one.thread(), one.run(), scene.service().replica(1))) {
+      try (Follower again = Follower.start(one.thread(), one.run(), scene.service().replica(1))) {
         assertThat(read).isEqualTo(again.whole().stream().map(Follower.Frame::content).toList());
       }
     }
@@ -164,11 +164,10 @@ class DatabaseRestartTest {
         // Older than the TTL, so that its age excuses nobody.
         Awaitility.await("the standby is older than the TTL")
             .atMost(Duration.ofSeconds(20))
-            .until(
-                () ->
-                    standby
-                        .sql("SELECT now() - pg_postmaster_start_time() > interval '6 seconds'")
-                        .equals("t"));
+            .until(() ->
+                standby
+                    .sql("SELECT now() - pg_postmaster_start_time() > interval '6 seconds'")
+                    .equals("t"));
         primary.stopImmediately();
         standby.promote();
         long back = goesOn(scene, standby, System.nanoTime());

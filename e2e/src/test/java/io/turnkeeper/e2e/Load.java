@@ -56,7 +56,9 @@ final class Load implements AutoCloseable {
     this.agent = agent;
     Turnkeeper first = replicas.getFirst();
     this.threads =
-        java.util.stream.IntStream.range(0, conversations).mapToObj(i -> first.newThread()).toList();
+        java.util.stream.IntStream.range(0, conversations)
+            .mapToObj(i -> first.newThread())
+            .toList();
     this.everyNanos = TimeUnit.SECONDS.toNanos(1) / perSecond;
     this.pace = Thread.ofPlatform().name("load").daemon().unstarted(this::send);
   }
@@ -182,11 +184,10 @@ final class Load implements AutoCloseable {
     database
         .sql("SELECT status, count(*) FROM runs GROUP BY status")
         .lines()
-        .forEach(
-            line ->
-                counts.put(
-                    line.substring(0, line.indexOf('|')),
-                    Integer.parseInt(line.substring(line.indexOf('|') + 1))));
+        .forEach(line ->
+            counts.put(
+                line.substring(0, line.indexOf('|')),
+                Integer.parseInt(line.substring(line.indexOf('|') + 1))));
     return counts;
   }
 

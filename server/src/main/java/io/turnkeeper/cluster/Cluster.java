@@ -84,8 +84,7 @@ public final class Cluster implements AutoCloseable {
   private volatile @Nullable PgSession session;
   private long beatNanos;
 
-  private record Seen(
-      int id, boolean me, long heartbeatAgeMillis, boolean locked) {}
+  private record Seen(int id, boolean me, long heartbeatAgeMillis, boolean locked) {}
 
   public Cluster(Db db, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
     this.db = db;

@@ -113,8 +113,11 @@ class ClusterTest {
     }
     await(() -> lockHolder(other) == 0);
     int before = lockHolder(me);
-    db.useTx(tx -> tx.query("SELECT pg_terminate_backend(:pid)").bind("pid", before)
-        .mapTo(Boolean.class).one());
+    db.useTx(tx ->
+        tx.query("SELECT pg_terminate_backend(:pid)")
+            .bind("pid", before)
+            .mapTo(Boolean.class)
+            .one());
     await(() -> lockHolder(me) != 0 && lockHolder(me) != before);
     cluster.bury(other);
     cluster.tick();
@@ -125,8 +128,7 @@ class ClusterTest {
   }
 
   private PgSession session(int id) throws SQLException {
-    return PgSession.open(
-        url, Clock.system(), new PgSession.Takes(lock(id), lock(id)), new Deaf());
+    return PgSession.open(url, Clock.system(), new PgSession.Takes(lock(id), lock(id)), new Deaf());
   }
 
   @Test
