@@ -119,7 +119,9 @@ class CliTest {
     String thread = UUID.randomUUID().toString();
     Path out = scratch.resolve("chat.out");
     Process chat =
-        new ProcessBuilder(command("chat", "demo", "--thread", thread, "count to 1000 slowly"))
+        new ProcessBuilder(
+                interruptible(
+                    command("chat", "demo", "--thread", thread, "count to 1000 slowly")))
             .redirectOutput(out.toFile())
             .redirectError(ProcessBuilder.Redirect.DISCARD)
             .start();
@@ -244,7 +246,7 @@ class CliTest {
     Path temp = Files.createDirectories(scratch.resolve("tmp-interrupted"));
     Path out = scratch.resolve("demo.out");
     Process demo =
-        new ProcessBuilder(demoCommand(temp))
+        new ProcessBuilder(interruptible(demoCommand(temp)))
             .redirectErrorStream(true)
             .redirectOutput(out.toFile())
             .start();
@@ -270,6 +272,13 @@ class CliTest {
             ProcessHandle.allProcesses()
                 .filter(process -> process.info().commandLine().orElse("").contains(temp + "/")))
         .isEmpty();
+  }
+
+  /** Whoever starts the tests in the background has them ignore interrupts, and their children. */
+  private static List<String> interruptible(List<String> command) {
+    List<String> words = new ArrayList<>(List.of("env", "--default-signal=INT"));
+    words.addAll(command);
+    return words;
   }
 
   private static List<String> demoCommand(Path temp) {
