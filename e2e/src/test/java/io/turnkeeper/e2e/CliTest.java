@@ -120,8 +120,7 @@ class CliTest {
     Path out = scratch.resolve("chat.out");
     Process chat =
         new ProcessBuilder(
-                interruptible(
-                    command("chat", "demo", "--thread", thread, "count to 1000 slowly")))
+                interruptible(command("chat", "demo", "--thread", thread, "count to 1000 slowly")))
             .redirectOutput(out.toFile())
             .redirectError(ProcessBuilder.Redirect.DISCARD)
             .start();
