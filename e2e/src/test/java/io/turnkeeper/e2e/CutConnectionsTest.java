@@ -135,4 +135,59 @@ class CutConnectionsTest {
       assertThat(ended).containsOnlyKeys("completed");
     }
   }
+
+  /** The replica behind the wire holds the run. */
+  private static Busy busyBehindTheWire(String agent) {
+    Turnkeeper other = service.replica(1);
+    for (int tries = 0; tries < 20; tries++) {
+      Busy busy = busy(agent, 1_500);
+      if (busy.holder() == service.replica(0)) {
+        return new Busy(busy.thread(), busy.run(), busy.holder(), other);
+      }
+      other.post("/threads/" + busy.thread() + "/runs/" + busy.run() + "/cancel", Map.of());
+    }
+    throw new AssertionError("the replica behind the wire takes no run");
+  }
+
+  private static long lastSignOf(String thread) {
+    return service.marks().lives(thread).getFirst().to();
+  }
+
+  @Test
+  void a_network_that_swallows_everything_stops_the_agents_in_time_and_no_restart_is_needed() {
+    Busy busy = busyBehindTheWire("long");
+    int members = members();
+    long dead = System.nanoTime();
+    wire.dead(true);
+
+    Awaitility.await("the other replica takes the run over")
+        .atMost(Service.TTL.plusSeconds(4))
+        .pollInterval(Duration.ofMillis(50))
+        .until(() -> starts(busy) == 2);
+    System.out.printf(
+        "silent network: agent stopped after %d ms, run taken over after %d ms%n",
+        (lastSignOf(busy.thread()) - dead) / 1_000_000, (System.nanoTime() - dead) / 1_000_000);
+    assertThat(Duration.ofNanos(lastSignOf(busy.thread()) - dead))
+        .as("the agent of the replica that nobody heard of worked for")
+        .isLessThan(Service.TTL);
+    wire.dead(false);
+    Awaitility.await("it is a member again")
+        .atMost(Duration.ofSeconds(20))
+        .until(() -> busy.holder().get("/health/ready").status() == 200 && members() == members);
+    busy.other().post(
+        "/threads/" + busy.thread() + "/runs/" + busy.run() + "/cancel", Map.of());
+    busy.other().ended(busy.run(), Duration.ofSeconds(20));
+    Service.assertWhole(Service.events(busy.other(), busy.run()));
+  }
+
+  private static int members() {
+    return Integer.parseInt(
+        database.sql("SELECT count(*) FROM replicas WHERE state IN ('live', 'draining')"));
+  }
+
+  private static long starts(Busy busy) {
+    return Service.events(busy.other(), busy.run()).stream()
+        .filter(it -> it.get("kind").asString().equals("run.started"))
+        .count();
+  }
 }

@@ -135,11 +135,12 @@ class DatabaseRestartTest {
             .as("the agent worked on, without a database, for")
             .isLessThan(Service.TTL);
       }
-      scene.load().stop();
       database.startServer();
       Awaitility.await("all replicas are members again")
           .atMost(Duration.ofSeconds(20))
           .until(() -> replicas(database).contains("live|" + REPLICAS));
+      scene.load().stop();
+      scene.load().assertNoClientError();
       Map<String, Integer> ended = Load.ended(database, Duration.ofSeconds(60));
       assertThat(ended.get("failed")).as("the two that may not be repeated").isEqualTo(2);
       assertThat(ended).containsOnlyKeys("completed", "failed");

@@ -142,7 +142,8 @@ final class Load implements AutoCloseable {
         errors.add(answer.statusCode() + " " + answer.body());
         return "";
       }
-      return answer.statusCode() == 503 ? "503" : answer.statusCode() + " " + answer.body();
+      JsonNode problem = Turnkeeper.JSON.readTree(answer.body());
+      return answer.statusCode() + " " + problem.path("code").asString(answer.body());
     } catch (ConnectException refused) {
       return "connection refused";
     } catch (IOException broken) {
