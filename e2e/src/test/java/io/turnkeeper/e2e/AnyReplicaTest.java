@@ -53,7 +53,12 @@ class AnyReplicaTest {
   }
 
   private static String status(Scene scene) {
-    return scene.other().get("/admin/runs/" + scene.run()).expect(200).body().get("status")
+    return scene
+        .other()
+        .get("/admin/runs/" + scene.run())
+        .expect(200)
+        .body()
+        .get("status")
         .asString();
   }
 
@@ -67,8 +72,7 @@ class AnyReplicaTest {
       assertThat(there.frames().stream().map(Follower.Frame::content))
           .isEqualTo(here.frames().stream().map(Follower.Frame::content).toList());
       long late = there.last().atNanos() - here.last().atNanos();
-      System.out.printf(
-          "the last event came %d ms later on the other replica%n", late / 1_000_000);
+      System.out.printf("the last event came %d ms later on the other replica%n", late / 1_000_000);
       assertThat(Duration.ofNanos(late)).isLessThan(Duration.ofSeconds(2));
       long spread = there.last().atNanos() - there.frames().getFirst().atNanos();
       assertThat(Duration.ofNanos(spread))
@@ -126,8 +130,7 @@ class AnyReplicaTest {
     long agent = service.marks().lives(scene.thread()).getLast().pid();
     Awaitility.await("its agent is gone")
         .atMost(Duration.ofSeconds(10))
-        .until(
-            () -> ProcessHandle.of(agent).flatMap(it -> it.info().commandLine()).isEmpty());
+        .until(() -> ProcessHandle.of(agent).flatMap(it -> it.info().commandLine()).isEmpty());
   }
 
   @Test

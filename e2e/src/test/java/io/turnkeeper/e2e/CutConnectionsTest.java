@@ -174,8 +174,7 @@ class CutConnectionsTest {
     Awaitility.await("it is a member again")
         .atMost(Duration.ofSeconds(20))
         .until(() -> busy.holder().get("/health/ready").status() == 200 && members() == members);
-    busy.other().post(
-        "/threads/" + busy.thread() + "/runs/" + busy.run() + "/cancel", Map.of());
+    busy.other().post("/threads/" + busy.thread() + "/runs/" + busy.run() + "/cancel", Map.of());
     busy.other().ended(busy.run(), Duration.ofSeconds(20));
     Service.assertWhole(Service.events(busy.other(), busy.run()));
   }
