@@ -4,6 +4,8 @@ import io.turnkeeper.base.Json;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
+import java.util.function.IntConsumer;
 import tools.jackson.databind.JsonNode;
 
 /** Prints an agent's answer as it comes: its words to stdout, everything else dimmed to stderr. */
@@ -15,6 +17,9 @@ final class AnswerPrinter {
   private boolean inLine;
   private boolean inThought;
   private String error = "";
+  private int attempt = 1;
+  private int goesOnFrom = Integer.MAX_VALUE;
+  private IntConsumer onPiece = pieces -> {};
   private final StringBuilder said = new StringBuilder();
   private final List<Long> arrivals = new ArrayList<>();
 
@@ -26,6 +31,9 @@ final class AnswerPrinter {
   void event(String name, JsonNode data) {
     if (name.equals("error")) {
       error = data.path("message").asString(data.path("error").asString(""));
+    }
+    if (name.equals("metadata")) {
+      attempt(data.path("attempt").asInt(1));
     }
     if (json) {
       screen.jsonLine(Json.object().put("event", name).set("data", data));
@@ -51,6 +59,12 @@ final class AnswerPrinter {
   void remark(String text) {
     breakLine();
     screen.remark(text);
+  }
+
+  /** On a line of its own, to stdout. */
+  void line(String text) {
+    breakLine();
+    screen.line(text);
   }
 
   /** On a line of its own, and not to be overlooked. */
@@ -85,6 +99,28 @@ final class AnswerPrinter {
         : Duration.ofNanos(arrivals.getLast() - arrivals.getFirst());
   }
 
+  /** Since when the attempt after a lost one speaks; empty while there is none. */
+  OptionalLong goesOnSinceNanos() {
+    return goesOnFrom < arrivals.size()
+        ? OptionalLong.of(arrivals.get(goesOnFrom))
+        : OptionalLong.empty();
+  }
+
+  /** Is told the number of pieces after each. */
+  void onPiece(IntConsumer listener) {
+    onPiece = listener;
+  }
+
+  private void attempt(int number) {
+    if (number > attempt) {
+      attempt = number;
+      goesOnFrom = arrivals.size();
+      if (!json) {
+        remark("attempt " + number + ": the one before was lost");
+      }
+    }
+  }
+
   private void say(String text) {
     said.append(text);
     arrivals.add(System.nanoTime());
@@ -93,6 +129,7 @@ final class AnswerPrinter {
     }
     screen.print(text);
     inLine = !text.endsWith("\n");
+    onPiece.accept(arrivals.size());
   }
 
   private void think(String text) {

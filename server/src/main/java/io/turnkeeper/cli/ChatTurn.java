@@ -36,7 +36,8 @@ final class ChatTurn {
 
   private static final Pattern RUN = Pattern.compile("^(.*/runs/[^/]+)/stream");
 
-  private final Api api;
+  private Api api;
+  private Optional<Api> other = Optional.empty();
   private final AnswerPrinter printer;
   private final Function<String, Optional<String>> ask;
   private final AtomicReference<@Nullable String> runPath = new AtomicReference<>();
@@ -55,6 +56,15 @@ final class ChatTurn {
     this.api = api;
     this.printer = printer;
     this.ask = ask;
+  }
+
+  AnswerPrinter printer() {
+    return printer;
+  }
+
+  /** Another server of the same cluster, where the stream is joined when this one is gone. */
+  void orElse(Api another) {
+    other = Optional.of(another);
   }
 
   /** Returns when the run has ended. */
@@ -143,6 +153,7 @@ final class ChatTurn {
         }
       } catch (IOException lost) {
         printer.remark("connection lost; joining again");
+        other.ifPresent(it -> api = it);
       }
       stream = joined(location);
     }

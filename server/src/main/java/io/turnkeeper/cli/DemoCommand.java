@@ -1,24 +1,22 @@
 package io.turnkeeper.cli;
 
 import io.turnkeeper.base.Json;
+import io.turnkeeper.base.Refusal;
 import java.io.IOException;
 import java.net.URI;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.Callable;
-import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -27,9 +25,10 @@ import tools.jackson.databind.node.ObjectNode;
     name = "demo",
     description = {
       "Show the main job, end to end, in a scratch directory.",
-      "A replica on an embedded PostgreSQL; a message and its streamed answer; the replica stopped,"
-          + " its working files wiped, started again; a second message that shows the memory."
-          + " Every claim is checked. Nothing stays behind."
+      "Two replicas on an embedded PostgreSQL; a message and its streamed answer; the replica that"
+          + " answers killed in the middle of an answer, which the other one finishes; everything"
+          + " stopped, the working files wiped, a fresh replica: the agent remembers. Every claim"
+          + " is checked. Nothing stays behind."
     },
     footerHeading = "%nExample:%n",
     footer = "  turnkeeper demo")
@@ -37,19 +36,20 @@ final class DemoCommand implements Callable<Integer> {
   private static final String AGENT = "demo";
   private static final String FACT = "Ada Lovelace";
   private static final String FIRST = "Hello! My name is " + FACT;
+  private static final String LONG = "Count to 6 slowly, please";
+  private static final String LAST_WORD = "6.";
+  private static final int PIECES_BEFORE_KILL = 2;
   private static final String SECOND = "What do you remember about me?";
   private static final int LOG_LINES_SHOWN = 30;
-  private static final Duration LEFT_PROCESS_GRACE = Duration.ofSeconds(5);
-  private static final Duration LOOK_EVERY = Duration.ofMillis(20);
 
   private final Screen screen;
   private final UUID thread = UUID.randomUUID();
   private final long started = System.nanoTime();
+  private final CountDownLatch cleaned = new CountDownLatch(1);
 
-  private volatile @Nullable Path scratch;
-  private volatile @Nullable DemoReplica replica;
   private volatile boolean interrupted;
   private int step;
+  private String key = "";
 
   DemoCommand(Shell shell) {
     this.screen = shell.screen();
@@ -57,71 +57,180 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
-    Path directory = Files.createTempDirectory("turnkeeper-demo-");
-    scratch = directory;
+    DemoScratch scratch = new DemoScratch();
     Thread onInterrupt =
         new Thread(
             () -> {
               interrupted = true;
-              clean();
+              clean(scratch);
             },
             "demo-clean");
     Runtime.getRuntime().addShutdownHook(onInterrupt);
     try {
-      play(directory);
-    } catch (Failure | IOException failure) {
+      play(scratch);
+    } catch (Failure | Refusal | IOException failure) {
       if (interrupted) {
-        LockSupport.parkNanos(LEFT_PROCESS_GRACE.toNanos()); // the hook ends the process
+        cleaned.await(); // the hook ends the process
       }
-      DemoReplica.tail(log(directory), LOG_LINES_SHOWN).forEach(screen::remark);
+      DemoReplica.tail(scratch.log(), LOG_LINES_SHOWN).forEach(screen::remark);
       throw new Failure(
           ExitCode.FAILED, "the demo failed in step " + step + ": " + failure.getMessage());
     } finally {
       if (!interrupted) {
-        clean();
+        clean(scratch);
         Runtime.getRuntime().removeShutdownHook(onInterrupt);
       }
     }
+    Path directory = scratch.directory();
     check(!Files.exists(directory), "the scratch directory is still there: " + directory);
-    check(processes(directory.toString()).isEmpty(), "processes of the demo are still running");
+    check(
+        DemoScratch.processes(directory.toString()).isEmpty(),
+        "processes of the demo are still running");
     farewell();
     return ExitCode.OK.status();
   }
 
-  private void play(Path directory) throws IOException, InterruptedException {
-    Path data = directory.resolve("replica");
-
-    announce("Start a replica, on a PostgreSQL of its own");
-    start(directory);
+  private void play(DemoScratch scratch) throws IOException, InterruptedException {
+    announce("Start a PostgreSQL of the demo's own, and two replicas that share it");
+    List<DemoReplica> both = startTwo(scratch);
 
     announce("Register an agent: a small ACP program, shipped in the jar");
-    try (Api api = api(data)) {
-      api.post("/admin/agents", agent(directory));
+    try (Api api = api(both.getFirst())) {
+      api.post("/admin/agents", agent(scratch));
       done("any program that speaks ACP will do: OpenCode, Claude Code, Codex, Gemini CLI");
     }
 
     announce("Send a message; the answer streams, and is durable before you see it");
-    Set<Long> before;
-    try (Api api = api(data)) {
-      AnswerPrinter answer = talk(api, FIRST);
+    DemoReplica holder;
+    try (Api api = api(both.getFirst())) {
+      AnswerPrinter answer = talk(new ChatTurn(api, printer(), question -> Optional.empty()), FIRST);
       check(answer.chunks() > 1, "the answer came in one piece: it did not stream");
       check(answer.spread().isPositive(), "the answer's pieces came all at once");
-      before = processes(marker(directory));
-      check(!before.isEmpty(), "no agent process is there to be stopped");
+      holder = answering(api, both);
       done(
-          "%d pieces over %d ms, from process %s"
-              .formatted(answer.chunks(), answer.spread().toMillis(), numbers(before)));
+          "%d pieces over %d ms, from the agent's process %s on replica %s"
+              .formatted(
+                  answer.chunks(),
+                  answer.spread().toMillis(),
+                  numbers(DemoScratch.processes(scratch.marker())),
+                  name(both, holder)));
     }
 
-    announce("Stop the replica, and wipe its working files");
-    stopAndWipe(directory, data);
+    DemoReplica survivor = both.getFirst() == holder ? both.getLast() : both.getFirst();
+    announce("Kill the replica that is answering, in the middle of an answer");
+    killWhileItAnswers(scratch, both, holder);
 
-    announce("Start it again, and ask");
-    start(directory);
-    try (Api api = api(data)) {
-      AnswerPrinter answer = talk(api, SECOND);
+    announce("Stop the other one too, and wipe all working files");
+    Set<Long> before = stopAndWipe(scratch, survivor);
+
+    announce("Start a fresh replica on the same database, and ask");
+    remember(scratch, before);
+  }
+
+  private List<DemoReplica> startTwo(DemoScratch scratch) throws IOException {
+    long from = System.nanoTime();
+    scratch.startPostgres();
+    CompletableFuture<DemoReplica> a = starting(scratch, "a");
+    CompletableFuture<DemoReplica> b = starting(scratch, "b");
+    List<DemoReplica> both = List.of(joined(a), joined(b));
+    key =
+        Stream.of("a", "b")
+            .map(scratch::data)
+            .flatMap(data -> Credentials.read(data).stream())
+            .map(Credentials::key)
+            .findFirst()
+            .orElseThrow(() ->
+                new Failure(ExitCode.FAILED, "the first start stored no credentials"));
+    done("PostgreSQL and both replicas are ready after " + since(from));
+    for (DemoReplica one : both) {
+      done("replica %s at %s, process %d".formatted(name(both, one), one.url(), one.pid()));
+    }
+    return both;
+  }
+
+  private static CompletableFuture<DemoReplica> starting(DemoScratch scratch, String name) {
+    CompletableFuture<DemoReplica> replica = new CompletableFuture<>();
+    Thread.ofVirtual().name("demo-start-" + name).start(() -> {
+      try {
+        replica.complete(scratch.startReplica(name));
+      } catch (IOException | InterruptedException | RuntimeException failed) {
+        replica.completeExceptionally(failed);
+      }
+    });
+    return replica;
+  }
+
+  private static DemoReplica joined(CompletableFuture<DemoReplica> replica) throws IOException {
+    try {
+      return replica.join();
+    } catch (CompletionException failed) {
+      throw new IOException(
+          Optional.ofNullable(failed.getCause()).map(Throwable::getMessage).orElse("it failed"),
+          failed);
+    }
+  }
+
+  private void killWhileItAnswers(DemoScratch scratch, List<DemoReplica> both, DemoReplica holder)
+      throws IOException {
+    DemoReplica other = both.getFirst() == holder ? both.getLast() : both.getFirst();
+    Set<Long> agents = DemoScratch.processes(scratch.marker());
+    AtomicLong killedAt = new AtomicLong();
+    try (Api at = api(holder);
+        Api elsewhere = api(other)) {
+      AnswerPrinter printer = printer();
+      printer.onPiece(pieces -> {
+        if (pieces == PIECES_BEFORE_KILL) {
+          printer.line("   " + screen.bold("✂     ") + " kill -9 " + holder.pid());
+          killedAt.set(System.nanoTime());
+          holder.kill();
+        }
+      });
+      ChatTurn turn = new ChatTurn(at, printer, question -> Optional.empty());
+      turn.orElse(elsewhere);
+      AnswerPrinter answer = talk(turn, LONG);
+      check(killedAt.get() != 0, "the answer was over before anything could be killed");
+      long goesOn =
+          answer
+              .goesOnSinceNanos()
+              .orElseThrow(() -> new Failure(ExitCode.FAILED, "no second attempt answered"));
+      check(answer.said().endsWith(LAST_WORD), "the answer is not whole: " + answer.said());
+      JsonNode run = lastRun(elsewhere);
+      check(run.path("attempt").asInt() == 2, "the run does not say that it took two attempts");
+      check(
+          logged(elsewhere, run.path("run_id").asString("")).equals(answer.said()),
+          "what was shown is not what the log holds, each event once");
+      check(DemoScratch.gone(agents), "the agent's process outlived its replica");
+      done(
+          "replica %s went on with it: its first word %d ms after the kill, on the same stream"
+              .formatted(name(both, other), (goesOn - killedAt.get()) / 1_000_000));
+      done("what you saw is what the log holds, every event once; the run says: attempt 2");
+    }
+  }
+
+  private Set<Long> stopAndWipe(DemoScratch scratch, DemoReplica survivor)
+      throws IOException, InterruptedException {
+    check(remembers(scratch), "the agent has no memory file to lose");
+    Set<Long> agents = DemoScratch.processes(scratch.marker());
+    survivor.stop();
+    check(DemoScratch.gone(agents), "the agent's process outlived its replica");
+    for (String name : List.of("a", "b")) {
+      DemoScratch.delete(scratch.data(name));
+    }
+    check(!remembers(scratch), "the agent's memory file is still there");
+    done("the agent's processes and its HOME are gone; what is left is in PostgreSQL");
+    return agents;
+  }
+
+  private void remember(DemoScratch scratch, Set<Long> before)
+      throws IOException, InterruptedException {
+    long from = System.nanoTime();
+    DemoReplica fresh = scratch.startReplica("c");
+    done("ready at %s after %s, process %d".formatted(fresh.url(), since(from), fresh.pid()));
+    try (Api api = api(fresh)) {
+      AnswerPrinter answer =
+          talk(new ChatTurn(api, printer(), question -> Optional.empty()), SECOND);
       check(answer.said().contains(FACT), "the agent forgot: its answer does not say " + FACT);
-      Set<Long> after = processes(marker(directory));
+      Set<Long> after = DemoScratch.processes(scratch.marker());
       check(!after.isEmpty(), "no agent process is there");
       check(after.stream().noneMatch(before::contains), "the agent is still the old process");
       done(
@@ -130,163 +239,103 @@ final class DemoCommand implements Callable<Integer> {
     }
   }
 
-  private void start(Path directory) throws IOException, InterruptedException {
-    long from = System.nanoTime();
-    DemoReplica fresh = DemoReplica.start(directory.resolve("replica"), log(directory));
-    replica = fresh;
-    done("ready at %s after %s, process %d".formatted(fresh.url(), since(from), fresh.pid()));
+  private AnswerPrinter printer() {
+    return new AnswerPrinter(screen, false);
   }
 
-  private void stopAndWipe(Path directory, Path data) throws IOException, InterruptedException {
-    check(remembers(data), "the agent has no memory file to lose");
-    DemoReplica running = replica;
-    if (running != null) {
-      running.stop();
-    }
-    check(gone(marker(directory)), "the agent's process outlived its replica");
-    delete(data.resolve("conversations"));
-    check(!remembers(data), "the agent's memory file is still there");
-    done("the agent's process and its HOME are gone; what is left is in PostgreSQL");
-  }
-
-  private AnswerPrinter talk(Api api, String message) {
+  private AnswerPrinter talk(ChatTurn turn, String message) {
     screen.line("   " + screen.bold("you   ") + " " + message);
     screen.print("   " + screen.bold("agent ") + " ");
-    AnswerPrinter answer = new AnswerPrinter(screen, false);
-    ExitCode end =
-        new ChatTurn(api, answer, question -> Optional.empty())
-            .run(AGENT, thread.toString(), message);
+    ExitCode end = turn.run(AGENT, thread.toString(), message);
     check(end == ExitCode.OK, "the run did not complete");
-    return answer;
+    return turn.printer();
+  }
+
+  /** Whose agent process the conversation has. */
+  private DemoReplica answering(Api api, List<DemoReplica> replicas) {
+    JsonNode events = events(api, lastRun(api).path("run_id").asString(""));
+    int number = events.path(0).path("data").path("replica").asInt(-1);
+    for (JsonNode replica : api.get("/admin/replicas").path("replicas")) {
+      if (replica.path("id").asInt(-2) == number) {
+        long pid = replica.path("pid").asLong(-1);
+        for (DemoReplica one : replicas) {
+          if (one.pid() == pid) {
+            return one;
+          }
+        }
+      }
+    }
+    throw new Failure(ExitCode.FAILED, "nobody says which replica answered");
+  }
+
+  private JsonNode lastRun(Api api) {
+    return api.get("/admin/runs?limit=1&thread=" + thread).path("runs").path(0);
+  }
+
+  private static JsonNode events(Api api, String run) {
+    return api.get("/admin/runs/" + Api.segment(run) + "/events?after=0&limit=500").path("events");
+  }
+
+  /** The agent's words of all attempts, in the log's order. */
+  private static String logged(Api api, String run) {
+    StringBuilder text = new StringBuilder();
+    for (JsonNode event : events(api, run)) {
+      JsonNode data = event.path("data");
+      if (data.path("sessionUpdate").asString("").equals("agent_message_chunk")) {
+        text.append(data.path("content").path("text").asString(""));
+      }
+    }
+    return text.toString();
   }
 
   private String restored(Api api) {
-    JsonNode runs = api.get("/admin/runs?limit=1&thread=" + thread).path("runs");
-    String mode = runs.path(0).path("restore_mode").asString("");
+    String mode = lastRun(api).path("restore_mode").asString("");
     check(
         Set.of("load", "resume", "replay").contains(mode),
         "the run does not say that its files were restored, but: " + mode);
     return mode;
   }
 
-  private static Api api(Path data) {
-    Credentials credentials =
-        Credentials.read(data)
-            .orElseThrow(
-                () -> new Failure(ExitCode.FAILED, "the first start stored no credentials"));
-    return new Api(URI.create(credentials.url()), credentials.key());
+  private Api api(DemoReplica replica) {
+    return new Api(URI.create(replica.url()), key);
   }
 
-  private static ObjectNode agent(Path directory) {
+  private static ObjectNode agent(DemoScratch scratch) {
     ObjectNode body = Json.object();
     body.put("name", AGENT);
     body.put("kind", "acp");
+    body.put("on_worker_loss", "resume");
     List<String> command =
         DemoReplica.java(
             "-Xmx48m",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-Xlog:disable", // the JVM's own warnings go to stdout, which is the protocol's
-            "-D" + marker(directory));
+            "-D" + scratch.marker());
     command.add("io.turnkeeper.demo.DemoAgent");
     command.forEach(body.putArray("command")::add);
     return body;
   }
 
-  /** A word in the agent's command line, by which its processes are found. */
-  private static String marker(Path directory) {
-    return "agent.of=" + directory.getFileName();
-  }
-
-  private static Path log(Path directory) {
-    return directory.resolve("replica.log");
-  }
-
-  private static Set<Long> processes(String word) {
-    return ProcessHandle.allProcesses()
-        .filter(process -> process.pid() != ProcessHandle.current().pid())
-        .filter(process ->
-            process
-                .info()
-                .arguments()
-                .map(all -> Stream.of(all).anyMatch(one -> one.contains(word)))
-                .orElse(false))
-        .map(ProcessHandle::pid)
-        .collect(Collectors.toSet());
-  }
-
-  /** Waits a moment for what has been told to end. */
-  private static boolean gone(String word) {
-    long until = System.nanoTime() + LEFT_PROCESS_GRACE.toNanos();
-    while (!processes(word).isEmpty()) {
-      if (System.nanoTime() > until) {
-        return false;
-      }
-      LockSupport.parkNanos(LOOK_EVERY.toNanos());
-    }
-    return true;
-  }
-
-  private static boolean remembers(Path data) throws IOException {
-    Path conversations = data.resolve("conversations");
-    if (!Files.exists(conversations)) {
-      return false;
-    }
-    try (Stream<Path> files = Files.walk(conversations)) {
+  private static boolean remembers(DemoScratch scratch) throws IOException {
+    try (Stream<Path> files = Files.walk(scratch.directory())) {
       return files.anyMatch(file -> file.endsWith("memory.txt"));
     }
   }
 
-  /** Ends the replica and removes the scratch directory. Does nothing the second time. */
-  private synchronized void clean() {
-    DemoReplica running = replica;
-    if (running != null) {
-      running.close();
-      replica = null;
-    }
-    Path directory = scratch;
-    if (directory != null) {
-      for (long left : processes(directory.toString())) {
-        ProcessHandle.of(left).ifPresent(ProcessHandle::destroyForcibly);
-      }
-      try {
-        delete(directory);
-        scratch = null;
-      } catch (IOException stuck) {
-        screen.notice("turnkeeper: cannot remove " + directory + ": " + stuck.getMessage());
-      }
+  private void clean(DemoScratch scratch) {
+    try {
+      scratch.clean();
+    } catch (IOException stuck) {
+      screen.notice(
+          "turnkeeper: cannot remove " + scratch.directory() + ": " + stuck.getMessage());
+    } finally {
+      cleaned.countDown();
     }
   }
 
-  private static void delete(Path directory) throws IOException {
-    if (!Files.exists(directory)) {
-      return;
-    }
-    Files.walkFileTree(
-        directory,
-        new SimpleFileVisitor<>() {
-          @Override
-          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-              throws IOException {
-            Files.deleteIfExists(file);
-            return FileVisitResult.CONTINUE;
-          }
-
-          @Override
-          public FileVisitResult visitFileFailed(Path file, IOException failed) throws IOException {
-            if (failed instanceof NoSuchFileException) {
-              return FileVisitResult.CONTINUE;
-            }
-            throw failed;
-          }
-
-          @Override
-          public FileVisitResult postVisitDirectory(Path visited, @Nullable IOException failed)
-              throws IOException {
-            Files.deleteIfExists(visited);
-            return FileVisitResult.CONTINUE;
-          }
-        });
+  private static String name(List<DemoReplica> both, DemoReplica one) {
+    return both.getFirst() == one ? "A" : "B";
   }
 
   private void announce(String what) {

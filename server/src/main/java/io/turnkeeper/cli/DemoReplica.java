@@ -1,5 +1,6 @@
 package io.turnkeeper.cli;
 
+import io.turnkeeper.db.DatabaseUrl;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -40,7 +41,8 @@ final class DemoReplica implements AutoCloseable {
   }
 
   /** Returns when it is ready. */
-  static DemoReplica start(Path data, Path log) throws IOException, InterruptedException {
+  static DemoReplica start(Path data, Path log, DatabaseUrl database)
+      throws IOException, InterruptedException {
     List<String> command = java("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m");
     command.addAll(
         List.of(
@@ -57,6 +59,8 @@ final class DemoReplica implements AutoCloseable {
     ProcessBuilder builder = new ProcessBuilder(command);
     // The settings of the person's own replica are not the demo's.
     builder.environment().keySet().removeIf(name -> name.startsWith("TURNKEEPER_"));
+    // It holds a password: others can see flags.
+    builder.environment().put("TURNKEEPER_DATABASE_URL", withPassword(database));
     builder.redirectError(ProcessBuilder.Redirect.appendTo(log.toFile()));
     Process process = builder.start();
     CompletableFuture<String> ready = new CompletableFuture<>();
@@ -74,6 +78,14 @@ final class DemoReplica implements AutoCloseable {
       end(process);
       throw stopped;
     }
+  }
+
+  private static String withPassword(DatabaseUrl url) {
+    return "postgresql://%s:%s@%s"
+        .formatted(
+            url.user().orElse(""),
+            url.password().orElse(""),
+            url.jdbcUrl().substring("jdbc:postgresql://".length()));
   }
 
   String url() {
@@ -95,6 +107,16 @@ final class DemoReplica implements AutoCloseable {
       throw new Failure(
           ExitCode.FAILED, "the replica stopped with exit status " + process.exitValue());
     }
+  }
+
+  /** Ends it as a lost machine does: no goodbye. */
+  void kill() {
+    process.destroyForcibly();
+  }
+
+  /** Sends TERM; {@link #close} then waits. */
+  void tell() {
+    process.destroy();
   }
 
   @Override

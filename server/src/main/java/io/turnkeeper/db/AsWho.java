@@ -2,6 +2,7 @@ package io.turnkeeper.db;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -23,8 +24,14 @@ record AsWho(List<String> prefix, boolean givesDirectoryAway) {
     if (succeeds(List.of("unshare", "-U", binaries.resolve("bin/postgres").toString(), "-V"))) {
       return new AsWho(List.of("unshare", "-U"), false);
     }
-    return new AsWho(
-        List.of("setpriv", "--reuid=" + NOBODY, "--regid=" + NOBODY, "--clear-groups"), true);
+    List<String> nobody =
+        List.of("setpriv", "--reuid=" + NOBODY, "--regid=" + NOBODY, "--clear-groups");
+    // The directory may lie where only root may pass, such as under /root.
+    List<String> passing = new ArrayList<>(nobody);
+    passing.addAll(List.of("--inh-caps=+dac_override", "--ambient-caps=+dac_override"));
+    List<String> trial = new ArrayList<>(passing);
+    trial.addAll(List.of(binaries.resolve("bin/postgres").toString(), "-V"));
+    return new AsWho(succeeds(trial) ? passing : nobody, true);
   }
 
   /** Gives the directory to whoever the server runs as. */

@@ -118,6 +118,9 @@ public final class DemoAgent {
     notebook.append(session, new Notebook.Line(true, message));
     Reply reply = new Reply(context, () -> cancelled.contains(session));
     try {
+      if (wasInterrupted(request)) {
+        reply.say("I was interrupted, so once more: ");
+      }
       answer(message, reply, notebook.transcript(session));
     } catch (IOException e) {
       throw new AcpProtocolException(
@@ -127,6 +130,13 @@ public final class DemoAgent {
     }
     return new AcpSchema.PromptResponse(
         reply.isCancelled() ? AcpSchema.StopReason.CANCELLED : AcpSchema.StopReason.END_TURN);
+  }
+
+  /** Whether the server says that an attempt at this message was lost. */
+  private static boolean wasInterrupted(AcpSchema.PromptRequest request) {
+    return request.meta() != null
+        && request.meta().get("turnkeeper") instanceof Map<?, ?> said
+        && Boolean.TRUE.equals(said.get("interrupted"));
   }
 
   /** Notes of the server come before what the user wrote. */

@@ -1,0 +1,170 @@
+package io.turnkeeper.cli;
+
+import io.turnkeeper.db.EmbeddedPostgres;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All that the demo makes: a directory, the PostgreSQL in it, and the replicas. The PostgreSQL
+ * belongs to the demo and not to a replica, so that any replica can be killed.
+ */
+final class DemoScratch {
+  private static final Duration LEFT_PROCESS_GRACE = Duration.ofSeconds(5);
+  private static final Duration LOOK_EVERY = Duration.ofMillis(20);
+
+  private final Path directory;
+  private final List<DemoReplica> replicas = new ArrayList<>();
+  private @Nullable EmbeddedPostgres postgres;
+  private boolean cleaned;
+
+  DemoScratch() throws IOException {
+    this.directory = Files.createTempDirectory("turnkeeper-demo-");
+  }
+
+  Path directory() {
+    return directory;
+  }
+
+  Path data(String name) {
+    return directory.resolve(name);
+  }
+
+  /** What all replicas log. */
+  Path log() {
+    return directory.resolve("replicas.log");
+  }
+
+  /** A word in the agents' command lines, by which their processes are found. */
+  String marker() {
+    return "agent.of=" + directory.getFileName();
+  }
+
+  void startPostgres() {
+    EmbeddedPostgres started =
+        EmbeddedPostgres.start(directory.resolve("postgres"), directory.resolve("binaries"));
+    synchronized (this) {
+      if (!cleaned) {
+        postgres = started;
+        return;
+      }
+    }
+    started.close();
+    throw new Failure(ExitCode.INTERRUPTED, "interrupted");
+  }
+
+  /** Returns when it is ready. May be called for several at once. */
+  DemoReplica startReplica(String name) throws IOException, InterruptedException {
+    EmbeddedPostgres database;
+    synchronized (this) {
+      database = postgres;
+    }
+    if (database == null) {
+      throw new IllegalStateException("the database comes first");
+    }
+    DemoReplica fresh = DemoReplica.start(data(name), log(), database.url());
+    synchronized (this) {
+      if (!cleaned) {
+        replicas.add(fresh);
+        return fresh;
+      }
+    }
+    fresh.close();
+    throw new Failure(ExitCode.INTERRUPTED, "interrupted");
+  }
+
+  /** Ends all processes and removes the directory. Does nothing the second time. */
+  synchronized void clean() throws IOException {
+    if (cleaned) {
+      return;
+    }
+    cleaned = true;
+    replicas.forEach(DemoReplica::tell);
+    replicas.forEach(DemoReplica::close);
+    if (postgres != null) {
+      postgres.close();
+    }
+    for (long left : processes(directory.toString())) {
+      ProcessHandle.of(left).ifPresent(ProcessHandle::destroyForcibly);
+    }
+    delete(directory);
+  }
+
+  /** The processes that carry a word in their arguments, without this one. */
+  static Set<Long> processes(String word) {
+    return ProcessHandle.allProcesses()
+        .filter(process -> process.pid() != ProcessHandle.current().pid())
+        .map(ProcessHandle::pid)
+        .filter(pid -> commandLine(pid).contains(word))
+        .collect(Collectors.toSet());
+  }
+
+  /** Whole: {@link ProcessHandle.Info} knows no command line that is longer than a page. */
+  private static String commandLine(long pid) {
+    try {
+      return Files.readString(
+          Path.of("/proc", Long.toString(pid), "cmdline"), StandardCharsets.ISO_8859_1);
+    } catch (IOException goneOrNotOurs) {
+      return "";
+    }
+  }
+
+  /** Waits a moment for what has been told to end. */
+  static boolean gone(Set<Long> pids) {
+    long until = System.nanoTime() + LEFT_PROCESS_GRACE.toNanos();
+    while (pids.stream().anyMatch(DemoScratch::lives)) {
+      if (System.nanoTime() > until) {
+        return false;
+      }
+      LockSupport.parkNanos(LOOK_EVERY.toNanos());
+    }
+    return true;
+  }
+
+  private static boolean lives(long pid) {
+    return ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false);
+  }
+
+  static void delete(Path root) throws IOException {
+    if (!Files.exists(root)) {
+      return;
+    }
+    Files.walkFileTree(
+        root,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
+              throws IOException {
+            Files.deleteIfExists(file);
+            return FileVisitResult.CONTINUE;
+          }
+
+          @Override
+          public FileVisitResult visitFileFailed(Path file, IOException failed) throws IOException {
+            if (failed instanceof NoSuchFileException) {
+              return FileVisitResult.CONTINUE;
+            }
+            throw failed;
+          }
+
+          @Override
+          public FileVisitResult postVisitDirectory(Path visited, @Nullable IOException failed)
+              throws IOException {
+            Files.deleteIfExists(visited);
+            return FileVisitResult.CONTINUE;
+          }
+        });
+  }
+}
