@@ -141,6 +141,51 @@ class CliTest {
   }
 
   @Test
+  void what_an_agent_asks_can_be_answered_by_another_command() throws Exception {
+    String thread = UUID.randomUUID().toString();
+    run("chat", "demo", "--thread", thread, "My name is Ada").expect(0);
+    Ended asks = run("chat", "demo", "--thread", thread, "please delete my name").expect(5);
+    assertThat(asks.err()).contains("the run waits for an answer").contains("p1 allow|reject");
+
+    String run =
+        run("runs", "list", "--thread", thread, "--limit", "1", "--json")
+            .expect(0)
+            .json()
+            .at("/runs/0/run_id")
+            .asString();
+    run("runs", "answer", run, "p1", "allow").expect(0);
+    run("runs", "tail", run).expect(0);
+    run("runs", "answer", run, "p1", "allow").expect(3);
+  }
+
+  @Test
+  void a_mistyped_command_is_answered_with_the_right_one() throws Exception {
+    assertThat(onlyLocal("agnet", "list").expect(2).err()).contains("did you mean agent?");
+    assertThat(onlyLocal("agent", "add", "x", "opencode", "--acp").expect(2).err())
+        .contains("put -- before the program");
+  }
+
+  @Test
+  void what_agents_write_is_nobody_else_s() throws Exception {
+    run("chat", "shout", "hello").expect(0);
+    Path conversations = replica.data().resolve("conversations");
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(conversations)))
+        .isEqualTo("rwx------");
+  }
+
+  @Test
+  void two_replicas_on_one_directory_or_one_port_are_refused_in_one_line() throws Exception {
+    Ended sameDirectory =
+        onlyLocal("up", "--port", "0", "--data", replica.data().toString()).expect(1);
+    assertThat(sameDirectory.err().lines()).hasSize(1);
+    assertThat(sameDirectory.err()).contains("another replica").contains("--data");
+    String port = replica.url().substring(replica.url().lastIndexOf(':') + 1);
+    Ended samePort =
+        onlyLocal("up", "--port", port, "--data", scratch.resolve("port").toString()).expect(1);
+    assertThat(samePort.err()).contains("cannot listen on").contains("--port");
+  }
+
+  @Test
   void a_key_works_until_it_is_revoked() throws Exception {
     JsonNode made = run("keys", "create", "ci", "--role", "reader", "--json").expect(0).json();
     String key = made.path("key").asString();
@@ -236,7 +281,13 @@ class CliTest {
   void the_demo_shows_what_it_claims_and_leaves_nothing() throws Exception {
     Path temp = Files.createDirectories(scratch.resolve("tmp"));
     Ended demo = demo(temp).expect(0);
-    assertThat(demo.out()).contains("I remember").contains("Ada Lovelace").contains("Try next");
+    assertThat(demo.out())
+        .contains("kill -9")
+        .contains("went on with it")
+        .contains("attempt 2")
+        .contains("I remember")
+        .contains("Ada Lovelace")
+        .contains("Try next");
     assertNothingIsLeft(temp);
   }
 
@@ -252,7 +303,7 @@ class CliTest {
     try {
       Awaitility.await("the agent answers")
           .atMost(WITHIN)
-          .until(() -> Turnkeeper.read(out).contains("agent"));
+          .until(() -> Turnkeeper.read(out).contains("kill -9"));
       new ProcessBuilder("kill", "-INT", Long.toString(demo.pid())).start().waitFor();
       assertThat(demo.waitFor(WITHIN.toSeconds(), TimeUnit.SECONDS)).isTrue();
       assertThat(demo.exitValue()).isNotZero();

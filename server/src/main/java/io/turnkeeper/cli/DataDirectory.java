@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -48,6 +49,7 @@ final class DataDirectory implements AutoCloseable {
               lock, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
       hold(channel, path);
       checkFormat(path.resolve("format"));
+      keepPrivate(path.resolve("conversations"));
       return new DataDirectory(channel);
     } catch (IOException unusable) {
       closeQuietly(channel);
@@ -85,6 +87,12 @@ final class DataDirectory implements AutoCloseable {
     } catch (OverlappingFileLockException inThisProcess) {
       return null;
     }
+  }
+
+  /** What agents keep in their HOME is for nobody else on this machine. */
+  private static void keepPrivate(Path conversations) throws IOException {
+    Files.createDirectories(conversations);
+    Files.setPosixFilePermissions(conversations, PosixFilePermissions.fromString("rwx------"));
   }
 
   private static void checkFormat(Path file) throws IOException {

@@ -28,7 +28,12 @@ record AsWho(List<String> prefix, boolean givesDirectoryAway) {
         List.of("setpriv", "--reuid=" + NOBODY, "--regid=" + NOBODY, "--clear-groups");
     // The directory may lie where only root may pass, such as under /root.
     List<String> passing = new ArrayList<>(nobody);
-    passing.addAll(List.of("--inh-caps=+dac_override", "--ambient-caps=+dac_override"));
+    // The secure bit is for access(2), which otherwise forgets capabilities of such a user.
+    passing.addAll(
+        List.of(
+            "--securebits=+no_setuid_fixup",
+            "--inh-caps=+dac_override",
+            "--ambient-caps=+dac_override"));
     List<String> trial = new ArrayList<>(passing);
     trial.addAll(List.of(binaries.resolve("bin/postgres").toString(), "-V"));
     return new AsWho(succeeds(trial) ? passing : nobody, true);

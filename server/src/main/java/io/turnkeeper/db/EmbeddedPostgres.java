@@ -365,12 +365,14 @@ public final class EmbeddedPostgres implements AutoCloseable {
     try {
       String text = Files.readString(file).strip();
       String end =
-          text.length() <= LOG_TAIL_CHARS ? text : text.substring(text.length() - LOG_TAIL_CHARS);
-      String hint =
-          end.toLowerCase(Locale.ROOT).contains("no space left")
-              ? " (the disk is full: free some space and start again)"
-              : "";
-      return end.replaceAll("\\s*\\R\\s*", " | ") + hint;
+          text.length() <= LOG_TAIL_CHARS
+              ? text
+              : text.substring(text.length() - LOG_TAIL_CHARS).replaceFirst("^[^\n]*\n(?=.)", "");
+      String lower = end.toLowerCase(Locale.ROOT);
+      if (lower.contains("no space left") || lower.contains("free disk space")) {
+        return "the disk is full: free some space and start again";
+      }
+      return end.replaceAll("\\s*\\R\\s*", " | ");
     } catch (IOException unreadable) {
       return "it left no log in " + file;
     }
