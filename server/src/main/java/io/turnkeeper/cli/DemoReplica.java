@@ -17,16 +17,17 @@ import java.util.concurrent.TimeoutException;
 
 /** A replica as a process of its own, started as a person would start it. */
 final class DemoReplica implements AutoCloseable {
-  private static final Duration START_WITHIN = Duration.ofSeconds(60);
+  private static final Duration START_WITHIN = Duration.ofSeconds(120);
   private static final Duration STOP_WITHIN = Duration.ofSeconds(20);
   private static final String READY = "turnkeeper is ready at ";
 
   private final Process process;
-  private final String url;
+  private final CompletableFuture<String> ready = new CompletableFuture<>();
+  private volatile String url = "";
 
-  private DemoReplica(Process process, String url) {
+  private DemoReplica(Process process) {
     this.process = process;
-    this.url = url;
+    Thread.ofVirtual().name("demo-replica-output").start(() -> watch(process, ready));
   }
 
   /** The program that this process runs, without arguments: the same JVM, the same jar. */
@@ -40,9 +41,8 @@ final class DemoReplica implements AutoCloseable {
     return command;
   }
 
-  /** Returns when it is ready. */
-  static DemoReplica start(Path data, Path log, DatabaseUrl database)
-      throws IOException, InterruptedException {
+  /** Returns at once; {@link #awaitReady} waits. */
+  static DemoReplica launch(Path data, Path log, DatabaseUrl database) throws IOException {
     List<String> command = java("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m");
     command.addAll(
         List.of(
@@ -62,21 +62,20 @@ final class DemoReplica implements AutoCloseable {
     // It holds a password: others can see flags.
     builder.environment().put("TURNKEEPER_DATABASE_URL", withPassword(database));
     builder.redirectError(ProcessBuilder.Redirect.appendTo(log.toFile()));
-    Process process = builder.start();
-    CompletableFuture<String> ready = new CompletableFuture<>();
-    Thread.ofVirtual().name("demo-replica-output").start(() -> watch(process, ready));
+    return new DemoReplica(builder.start());
+  }
+
+  /**
+   * @throws Failure when it does not become ready in time
+   */
+  void awaitReady() throws InterruptedException {
     try {
-      return new DemoReplica(process, ready.get(START_WITHIN.toSeconds(), TimeUnit.SECONDS));
+      url = ready.get(START_WITHIN.toSeconds(), TimeUnit.SECONDS);
     } catch (TimeoutException late) {
-      end(process);
       throw new Failure(
           ExitCode.FAILED, "the replica was not ready within " + START_WITHIN.toSeconds() + " s");
     } catch (ExecutionException ended) {
-      end(process);
       throw new Failure(ExitCode.FAILED, "the replica did not start");
-    } catch (InterruptedException stopped) {
-      end(process);
-      throw stopped;
     }
   }
 
@@ -88,6 +87,7 @@ final class DemoReplica implements AutoCloseable {
             url.jdbcUrl().substring("jdbc:postgresql://".length()));
   }
 
+  /** Known once it is ready. */
   String url() {
     return url;
   }

@@ -52,37 +52,32 @@ final class DemoScratch {
     return "agent.of=" + directory.getFileName();
   }
 
-  void startPostgres() {
-    EmbeddedPostgres started =
+  /** An interrupt waits for it: half a start would leave processes behind. */
+  synchronized void startPostgres() {
+    refuseAfterEnd();
+    postgres =
         EmbeddedPostgres.start(directory.resolve("postgres"), directory.resolve("binaries"));
-    synchronized (this) {
-      if (!cleaned) {
-        postgres = started;
-        return;
-      }
-    }
-    started.close();
-    throw new Failure(ExitCode.INTERRUPTED, "interrupted");
   }
 
   /** Returns when it is ready. May be called for several at once. */
   DemoReplica startReplica(String name) throws IOException, InterruptedException {
-    EmbeddedPostgres database;
+    DemoReplica fresh;
     synchronized (this) {
-      database = postgres;
-    }
-    if (database == null) {
-      throw new IllegalStateException("the database comes first");
-    }
-    DemoReplica fresh = DemoReplica.start(data(name), log(), database.url());
-    synchronized (this) {
-      if (!cleaned) {
-        replicas.add(fresh);
-        return fresh;
+      refuseAfterEnd();
+      if (postgres == null) {
+        throw new IllegalStateException("the database comes first");
       }
+      fresh = DemoReplica.launch(data(name), log(), postgres.url());
+      replicas.add(fresh);
     }
-    fresh.close();
-    throw new Failure(ExitCode.INTERRUPTED, "interrupted");
+    fresh.awaitReady();
+    return fresh;
+  }
+
+  private void refuseAfterEnd() {
+    if (cleaned) {
+      throw new Failure(ExitCode.INTERRUPTED, "interrupted");
+    }
   }
 
   /** Ends all processes and removes the directory. Does nothing the second time. */
