@@ -19,13 +19,13 @@ class ConfigurationPageTest {
   void the_page_has_each_setting_with_its_default_and_range_and_no_other() throws IOException {
     List<String> expected = new ArrayList<>();
     for (Setting<?> setting : Setting.all(new ConfigLoader.Machine(2, 8L << 30))) {
-      String fallback = BY_MACHINE.contains(setting.name()) ? "by machine" : setting.fallback();
+      String value = setting.fallback().isEmpty() ? "none" : "`" + setting.fallback() + "`";
       expected.add(
           "| `%s` | `%s` | %s | %s | %s |"
               .formatted(
                   setting.name(),
                   setting.env(),
-                  fallback.isEmpty() ? "none" : "`" + fallback + "`",
+                  BY_MACHINE.contains(setting.name()) ? "by machine" : value,
                   setting.type().range().replace("|", "\\|"),
                   setting.doc()));
     }
