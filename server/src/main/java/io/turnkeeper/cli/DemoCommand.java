@@ -103,7 +103,8 @@ final class DemoCommand implements Callable<Integer> {
     announce("Send a message; the answer streams, and is durable before you see it");
     DemoReplica holder;
     try (Api api = api(both.getFirst())) {
-      AnswerPrinter answer = talk(new ChatTurn(api, printer(), question -> Optional.empty()), FIRST);
+      AnswerPrinter answer =
+          talk(new ChatTurn(api, printer(), question -> Optional.empty()), FIRST);
       check(answer.chunks() > 1, "the answer came in one piece: it did not stream");
       check(answer.spread().isPositive(), "the answer's pieces came all at once");
       holder = answering(api, both);
@@ -139,8 +140,8 @@ final class DemoCommand implements Callable<Integer> {
             .flatMap(data -> Credentials.read(data).stream())
             .map(Credentials::key)
             .findFirst()
-            .orElseThrow(() ->
-                new Failure(ExitCode.FAILED, "the first start stored no credentials"));
+            .orElseThrow(
+                () -> new Failure(ExitCode.FAILED, "the first start stored no credentials"));
     done("PostgreSQL and both replicas are ready after " + since(from));
     for (DemoReplica one : both) {
       done("replica %s at %s, process %d".formatted(name(both, one), one.url(), one.pid()));
@@ -150,13 +151,15 @@ final class DemoCommand implements Callable<Integer> {
 
   private static CompletableFuture<DemoReplica> starting(DemoScratch scratch, String name) {
     CompletableFuture<DemoReplica> replica = new CompletableFuture<>();
-    Thread.ofVirtual().name("demo-start-" + name).start(() -> {
-      try {
-        replica.complete(scratch.startReplica(name));
-      } catch (IOException | InterruptedException | RuntimeException failed) {
-        replica.completeExceptionally(failed);
-      }
-    });
+    Thread.ofVirtual()
+        .name("demo-start-" + name)
+        .start(() -> {
+          try {
+            replica.complete(scratch.startReplica(name));
+          } catch (IOException | InterruptedException | RuntimeException failed) {
+            replica.completeExceptionally(failed);
+          }
+        });
     return replica;
   }
 
@@ -327,8 +330,7 @@ final class DemoCommand implements Callable<Integer> {
     try {
       scratch.clean();
     } catch (IOException stuck) {
-      screen.notice(
-          "turnkeeper: cannot remove " + scratch.directory() + ": " + stuck.getMessage());
+      screen.notice("turnkeeper: cannot remove " + scratch.directory() + ": " + stuck.getMessage());
     } finally {
       cleaned.countDown();
     }

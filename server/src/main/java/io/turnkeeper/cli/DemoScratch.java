@@ -55,8 +55,7 @@ final class DemoScratch {
   /** An interrupt waits for it: half a start would leave processes behind. */
   synchronized void startPostgres() {
     refuseAfterEnd();
-    postgres =
-        EmbeddedPostgres.start(directory.resolve("postgres"), directory.resolve("binaries"));
+    postgres = EmbeddedPostgres.start(directory.resolve("postgres"), directory.resolve("binaries"));
   }
 
   /** Returns when it is ready. May be called for several at once. */
