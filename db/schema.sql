@@ -77,6 +77,7 @@ CREATE TABLE replicas (
   address            text NOT NULL,
   version            text NOT NULL,
   max_leases         integer NOT NULL CHECK (max_leases >= 0),
+  wanted_leases      integer CHECK (wanted_leases >= 0), -- what an operator wants; NULL: the replica's own
   started_at         timestamptz NOT NULL DEFAULT now(),
   heartbeat_at       timestamptz NOT NULL DEFAULT now(),
   lock_missing_since timestamptz,

@@ -27,6 +27,10 @@ abstract class Group implements Runnable {
     throw new ParameterException(spec.commandLine(), "say what to do");
   }
 
+  final CommandSpec spec() {
+    return spec;
+  }
+
   final Shell shell() {
     return shell;
   }

@@ -83,6 +83,7 @@ public final class Main implements Runnable {
           RunCommands.class,
           KeyCommands.class,
           OrgCommands.class,
+          ReplicaCommands.class,
           StatusCommand.class,
           ConfigCommands.class,
           MigrateCommand.class,

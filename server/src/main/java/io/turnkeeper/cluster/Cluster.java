@@ -10,12 +10,14 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Types;
 import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
@@ -84,7 +86,15 @@ public final class Cluster implements AutoCloseable {
   private volatile @Nullable PgSession session;
   private long beatNanos;
 
-  private record Seen(int id, boolean me, long heartbeatAgeMillis, boolean locked) {}
+  /** What an operator wants of it; kept when it comes back under another id. */
+  private volatile @Nullable Integer wantedLeases;
+
+  private record Seen(
+      int id,
+      boolean me,
+      @Nullable Integer wantedLeases,
+      long heartbeatAgeMillis,
+      boolean locked) {}
 
   public Cluster(Db db, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
     this.db = db;
@@ -141,10 +151,22 @@ public final class Cluster implements AutoCloseable {
                     row.getString("address"),
                     row.getString("version"),
                     row.getInt("max_leases"),
+                    row.getObject("wanted_leases", Integer.class),
                     row.getLong("leases"),
                     row.getLong("heartbeat_age_ms"),
                     row.getObject("started_at", OffsetDateTime.class).toInstant()))
             .list());
+  }
+
+  /**
+   * Says how many leases a replica may hold, here or elsewhere. It follows within a second, while
+   * it runs; null gives it back its own cap, 0 drains it.
+   *
+   * @return false when there is no such replica alive
+   */
+  public boolean want(int replica, @Nullable Integer leases) {
+    return db.inTx(tx ->
+        tx.update(ClusterSql.WANT).bind("id", replica).bind("leases", leases).execute() == 1);
   }
 
   /** Tells the others that this replica takes no more. */
@@ -273,12 +295,21 @@ public final class Cluster implements AutoCloseable {
     if (seenLocks.begin(holding && life == sessionLife() ? life : SeenLocks.NOTHING_HOLDS)) {
       lockMissingSince.clear();
     }
-    for (Seen other : seen) {
-      if (!other.me() && isDead(other)) {
-        suspect(other.id());
+    for (Seen one : seen) {
+      if (one.me()) {
+        follow(one.wantedLeases());
+      } else if (isDead(one)) {
+        suspect(one.id());
       }
     }
     lockMissingSince.keySet().retainAll(seen.stream().map(Seen::id).toList());
+  }
+
+  private void follow(@Nullable Integer wanted) {
+    if (!Objects.equals(wanted, wantedLeases)) {
+      wantedLeases = wanted;
+      member.wanted(wanted);
+    }
   }
 
   /** One step: whether this replica can still show that it lives. Never waits for the database. */
@@ -376,7 +407,8 @@ public final class Cluster implements AutoCloseable {
       join.setString(3, config.address());
       join.setString(4, config.version());
       join.setInt(5, member.maxLeases());
-      join.setInt(6, LOCK_CLASS);
+      join.setObject(6, wantedLeases, Types.INTEGER);
+      join.setInt(7, LOCK_CLASS);
       int id = locked(join);
       listen(connection, id);
       return id;
@@ -442,6 +474,7 @@ public final class Cluster implements AutoCloseable {
     return new Seen(
         row.getInt("id"),
         row.getBoolean("me"),
+        row.getObject("wanted_leases", Integer.class),
         row.getLong("heartbeat_age_ms"),
         row.getBoolean("locked"));
   }

@@ -9,8 +9,8 @@ final class ClusterSql {
   static final String JOIN =
       """
       WITH joined AS (
-        INSERT INTO replicas (host, pid, address, version, max_leases)
-        VALUES (?, ?, ?, ?, ?)
+        INSERT INTO replicas (host, pid, address, version, max_leases, wanted_leases)
+        VALUES (?, ?, ?, ?, ?, ?)
         RETURNING id
       )
       SELECT id, pg_try_advisory_lock(?, id) AS locked FROM joined
@@ -23,7 +23,7 @@ final class ClusterSql {
 
   private static final String SEEN =
       """
-      SELECT p.id, p.id = :me AS me,
+      SELECT p.id, p.id = :me AS me, p.wanted_leases,
              extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
              EXISTS (SELECT 1 FROM pg_locks l
                       WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
@@ -120,9 +120,17 @@ final class ClusterSql {
       UPDATE replicas SET state = 'draining' WHERE id = :id AND state = 'live'
       """;
 
+  /** Its own program reads it with its next look, wherever this was written. */
+  static final String WANT =
+      """
+      UPDATE replicas SET wanted_leases = :leases
+       WHERE id = :id AND state IN ('live', 'draining')
+      """;
+
   static final String LIST =
       """
-      SELECT p.id, p.state, p.host, p.pid, p.address, p.version, p.max_leases, p.started_at,
+      SELECT p.id, p.state, p.host, p.pid, p.address, p.version, p.max_leases,
+             p.wanted_leases, p.started_at,
              extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
              (SELECT count(*) FROM mailboxes m -- cross-tenant: a replica serves all tenants
                WHERE m.replica_id = p.id) AS leases

@@ -1,6 +1,7 @@
 package io.turnkeeper.cluster;
 
 import io.turnkeeper.db.Tx;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a replica does when its standing in the cluster changes. Called on the cluster's own
@@ -34,4 +35,9 @@ public interface Member {
 
   /** The most leases that it may hold now. */
   int maxLeases();
+
+  /**
+   * An operator wants it to hold at most so many, from now on; null: as many as it was started for.
+   */
+  default void wanted(@Nullable Integer leases) {}
 }

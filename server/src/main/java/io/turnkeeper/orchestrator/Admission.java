@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -14,7 +13,7 @@ final class Admission {
   /** Percent of the cap from which it is said to be near. */
   private static final int NEAR_PERCENT = 80;
 
-  private final AtomicBoolean warned = new AtomicBoolean();
+  private boolean warned;
   private int cap;
   private int held;
 
@@ -24,6 +23,11 @@ final class Admission {
 
   synchronized int free() {
     return Math.max(0, cap - held);
+  }
+
+  /** How many are held above the cap: it was lowered. */
+  synchronized int excess() {
+    return Math.max(0, held - cap);
   }
 
   synchronized int held() {
@@ -56,10 +60,10 @@ final class Admission {
 
   /** One warning when the line is crossed; the next only after it was below again. */
   private void look() {
-    if (!near()) {
-      warned.set(false);
-    } else if (warned.compareAndSet(false, true)) {
+    boolean near = near();
+    if (near && !warned) {
       log.warn("{} of {} conversations held: work will wait for a free slot", held, cap);
     }
+    warned = near;
   }
 }

@@ -119,7 +119,7 @@ final class ConversationSession {
   OptionalLong idleSince() {
     lock.lock();
     try {
-      return idle ? OptionalLong.of(idleSinceNanos) : OptionalLong.empty();
+      return idle && !lettingGo ? OptionalLong.of(idleSinceNanos) : OptionalLong.empty();
     } finally {
       lock.unlock();
     }

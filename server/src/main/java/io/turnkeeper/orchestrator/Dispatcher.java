@@ -72,10 +72,9 @@ final class Dispatcher {
    */
   boolean waits(boolean ready) {
     boolean room = admission.free() > 0;
-    tools.crowded().set(ready && !room);
-    if (ready && !room) {
-      evictIdle();
-    }
+    int excess = admission.excess();
+    tools.crowded().set(excess > 0 || (ready && !room));
+    evictIdle(Math.max(excess, ready && !room ? 1 : 0));
     return room;
   }
 
@@ -181,14 +180,24 @@ final class Dispatcher {
     sessions.values().forEach(session -> session.check(nanos));
   }
 
-  /** Lets the worker go that has been idle longest, so that its slot, and its memory, come free. */
-  boolean evictIdle() {
-    Optional<ConversationSession> oldest =
-        sessions.values().stream()
-            .filter(session -> session.idleSince().isPresent())
-            .min(Comparator.comparingLong(session -> session.idleSince().orElse(Long.MAX_VALUE)));
-    oldest.ifPresent(ConversationSession::letGo);
-    return oldest.isPresent();
+  /** Lets the workers go that have been idle longest, so that slots, and memory, come free. */
+  private void evictIdle(int workers) {
+    if (workers > 0) {
+      record Idle(ConversationSession session, long since) {}
+      sessions.values().stream()
+          .flatMap(session ->
+              session.idleSince().stream().mapToObj(since -> new Idle(session, since)))
+          .sorted(Comparator.comparingLong(Idle::since))
+          .limit(workers)
+          .forEach(idle -> idle.session().letGo());
+    }
+  }
+
+  /** The cap was lowered: what is held above it goes as soon as it is idle. */
+  void makeRoom() {
+    if (admission.excess() > 0) {
+      waits(false);
+    }
   }
 
   /** Keeps warm workers within the budget: the longest idle go first. */
@@ -200,7 +209,7 @@ final class Dispatcher {
             .sum();
     if (resident > memoryBudget) {
       log.info("idle workers hold {} MB: letting the longest idle go", resident >> 20);
-      evictIdle();
+      evictIdle(1);
     }
   }
 

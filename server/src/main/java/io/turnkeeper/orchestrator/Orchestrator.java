@@ -211,9 +211,14 @@ public final class Orchestrator implements AutoCloseable {
     keeping.nudge();
   }
 
-  /** From now on at most so many leases; 0 drains. */
+  /**
+   * From now on at most so many leases; 0 drains. What is held above it is given back: idle
+   * conversations at once, the others when their runs end.
+   */
   public void cap(int maxLeases) {
+    log.info("holds at most {} conversations from now on", maxLeases);
     admission.cap(maxLeases);
+    dispatcher.makeRoom();
     dispatching.nudge();
   }
 

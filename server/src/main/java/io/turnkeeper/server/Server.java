@@ -168,7 +168,7 @@ public final class Server implements AutoCloseable {
     Cluster members =
         owned(
             new Cluster(
-                db, sessionUrl, clusterConfig(), new ThisReplica(conversations, workers), clock));
+                db, sessionUrl, clusterConfig(), new ThisReplica(conversations, workers, settings.maxLeases()), clock));
     cluster = members;
     members.start();
     log.info("serving at {}", url());
@@ -188,7 +188,8 @@ public final class Server implements AutoCloseable {
         () -> cluster == null ? OptionalInt.empty() : cluster.replica(),
         this::slots,
         () -> depth(db, queue),
-        () -> cluster == null ? List.of() : cluster.replicas());
+        () -> cluster == null ? List.of() : cluster.replicas(),
+        (replica, leases) -> cluster != null && cluster.want(replica, leases));
   }
 
   private DatabaseUrl database() {
@@ -341,7 +342,8 @@ public final class Server implements AutoCloseable {
   }
 
   /** What the cluster's news mean here. */
-  private record ThisReplica(Orchestrator orchestrator, Workers workers) implements Member {
+  private record ThisReplica(Orchestrator orchestrator, Workers workers, int ownMaxLeases)
+      implements Member {
     @Override
     public void joined(int replica) {
       orchestrator.joined(replica);
@@ -375,6 +377,11 @@ public final class Server implements AutoCloseable {
     @Override
     public int maxLeases() {
       return orchestrator.load().cap();
+    }
+
+    @Override
+    public void wanted(@Nullable Integer leases) {
+      orchestrator.cap(leases == null ? ownMaxLeases : leases);
     }
   }
 }

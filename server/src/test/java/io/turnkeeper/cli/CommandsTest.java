@@ -132,6 +132,25 @@ class CommandsTest {
             timeouts.permission())) {
       assertThat(help).contains("Default: " + Units.show(each) + ".");
     }
+  void replicas_are_listed_capped_and_drained() {
+    String row =
+        """
+        {"id":7,"state":"live","leases":3,"max_leases":20,"wanted_leases":20,
+         "heartbeat_age_ms":40,"address":"http://h:1","version":"0.1","started_at":"now"}
+        """;
+    server.on("GET /admin/replicas", Answer.json(200, "{\"replicas\":[" + row + "]}"));
+    server.on("POST /admin/replicas/7/cap", Answer.json(200, row));
+    server.on("POST /admin/replicas/7/drain", Answer.json(200, row));
+
+    assertThat(run("replicas", "list")).isZero();
+    assertThat(text(out)).contains("WANTED LEASES").contains("http://h:1");
+    assertThat(run("replicas", "cap", "7", "20")).isZero();
+    assertThat(run("replicas", "cap", "7", "--own")).isZero();
+    assertThat(run("replicas", "drain", "7", "--json")).isZero();
+    assertThat(server.asked().stream().map(FakeServer.Asked::body).toList())
+        .containsExactly("", "{\"max_leases\":20}", "{\"max_leases\":null}", "{}");
+    assertThat(run("replicas", "cap", "7")).isEqualTo(2);
+    assertThat(run("replicas", "cap", "7", "20", "--own")).isEqualTo(2);
   }
 
   @Test

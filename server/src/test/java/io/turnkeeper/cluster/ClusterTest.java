@@ -14,6 +14,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -270,6 +272,28 @@ class ClusterTest {
   }
 
   @Test
+  void a_replica_follows_what_an_operator_wants_of_it_also_under_its_next_id() throws Exception {
+    Recorder one = new Recorder();
+    Recorder two = new Recorder();
+    int capped = start(one, GRACE).replica().orElseThrow();
+    Cluster other = start(two, GRACE);
+    assertThat(other.want(capped, 3)).isTrue();
+    assertThat(one.wanted.poll(PATIENCE_SECONDS, TimeUnit.SECONDS)).hasValue(3);
+    assertThat(two.wanted).isEmpty();
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id")
+            .bind("id", capped)
+            .execute());
+    assertThat(other.want(capped, 4)).isFalse();
+    one.next(one.joined);
+    int again = one.next(one.joined);
+    await(() -> other.replicas().stream()
+        .anyMatch(info -> info.id() == again && Objects.equals(info.wantedLeases(), 3)));
+    assertThat(other.want(again, null)).isTrue();
+    assertThat(one.wanted.poll(PATIENCE_SECONDS, TimeUnit.SECONDS)).isEmpty();
+  }
+
+  @Test
   void a_replica_that_leaves_says_so() throws Exception {
     Recorder one = new Recorder();
     Cluster cluster = start(one, GRACE);
@@ -374,6 +398,7 @@ class ClusterTest {
     private final BlockingQueue<Integer> takenOver = new LinkedBlockingQueue<>();
     private final BlockingQueue<News> heard = new LinkedBlockingQueue<>();
     private final BlockingQueue<Integer> missed = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Optional<Integer>> wanted = new LinkedBlockingQueue<>();
     private volatile int id;
 
     int next(BlockingQueue<Integer> queue) throws InterruptedException {
@@ -423,6 +448,11 @@ class ClusterTest {
     @Override
     public int maxLeases() {
       return 1;
+    }
+
+    @Override
+    public void wanted(@Nullable Integer leases) {
+      wanted.add(Optional.ofNullable(leases));
     }
   }
 

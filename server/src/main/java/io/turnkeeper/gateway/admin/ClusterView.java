@@ -5,6 +5,7 @@ import io.turnkeeper.queue.QueueDepth;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What operators see of the whole installation, read when they ask.
@@ -14,10 +15,19 @@ import java.util.function.Supplier;
  * @param slots of this replica
  * @param depth over all organizations
  * @param replicas those that the database knows
+ * @param want caps one of them, by its id; false when it is not alive
  */
 public record ClusterView(
     String version,
     Supplier<OptionalInt> self,
     Supplier<HealthRoutes.Slots> slots,
     Supplier<QueueDepth> depth,
-    Supplier<List<ReplicaInfo>> replicas) {}
+    Supplier<List<ReplicaInfo>> replicas,
+    Want want) {
+
+  /** Says how many leases a replica may hold; null: as many as it was started for. */
+  @FunctionalInterface
+  public interface Want {
+    boolean leases(int replica, @Nullable Integer leases);
+  }
+}

@@ -1,6 +1,7 @@
 package io.turnkeeper.gateway.admin;
 
 import io.turnkeeper.base.Json;
+import io.turnkeeper.base.Refusal;
 import io.turnkeeper.cluster.ReplicaInfo;
 import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
@@ -9,11 +10,15 @@ import io.turnkeeper.queue.QueueDepth;
 import io.turnkeeper.tenancy.Caller;
 import java.util.List;
 import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** How the installation is. What spans organizations is for the operator only. */
 final class StatusRoutes {
+  private static final String MAX_LEASES = "max_leases";
+
   private final Guard guard;
   private final ClusterView cluster;
 
@@ -25,7 +30,9 @@ final class StatusRoutes {
   List<Route> routes() {
     return List.of(
         Route.get("/admin/status", guard.reader(this::status)),
-        Route.get("/admin/replicas", guard.operator(this::replicas)));
+        Route.get("/admin/replicas", guard.operator(this::replicas)),
+        Route.post("/admin/replicas/{id}/drain", guard.operator(this::drain)),
+        Route.post("/admin/replicas/{id}/cap", guard.operator(this::cap)));
   }
 
   private void status(Exchange exchange, Caller caller) {
@@ -51,6 +58,37 @@ final class StatusRoutes {
     exchange.json(200, answer);
   }
 
+  private void drain(Exchange exchange, Caller caller) {
+    want(exchange, 0);
+  }
+
+  private void cap(Exchange exchange, Caller caller) {
+    ObjectNode body = exchange.bodyObject();
+    Fields.only(body, MAX_LEASES);
+    if (!body.has(MAX_LEASES)) {
+      throw new Refusal.Invalid(
+          "field_missing",
+          MAX_LEASES,
+          "max_leases must be a whole number from 0, or null for the replica's own cap");
+    }
+    want(exchange, Fields.count(body, MAX_LEASES));
+  }
+
+  private void want(Exchange exchange, @Nullable Integer leases) {
+    String given = exchange.pathParam("id");
+    int id = given.matches("[1-9][0-9]{0,8}") ? Integer.parseInt(given) : 0;
+    if (id == 0 || !cluster.want().leases(id, leases)) {
+      throw new Refusal.NotFound("replica", given);
+    }
+    for (JsonNode replica : list()) {
+      if (replica.path("id").asInt() == id) {
+        exchange.json(200, replica);
+        return;
+      }
+    }
+    throw new Refusal.NotFound("replica", given);
+  }
+
   private ArrayNode list() {
     ArrayNode list = Json.array();
     OptionalInt self = cluster.self().get();
@@ -64,7 +102,8 @@ final class StatusRoutes {
       node.put("address", replica.address());
       node.put("version", replica.version());
       node.put("leases", replica.leases());
-      node.put("max_leases", replica.maxLeases());
+      node.put(MAX_LEASES, replica.maxLeases());
+      node.put("wanted_leases", replica.wantedLeases());
       node.put("heartbeat_age_ms", replica.heartbeatAgeMillis());
       Fields.put(node, "started_at", replica.startedAt());
     }

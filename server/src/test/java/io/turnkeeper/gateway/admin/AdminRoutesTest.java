@@ -40,6 +40,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
@@ -79,6 +80,8 @@ class AdminRoutesTest {
               "POST /threads/{thread_id}/runs/{run_id}/permissions/{permission_id}", Who.CLIENT),
           Map.entry("GET /admin/status", Who.READER),
           Map.entry("GET /admin/replicas", Who.OPERATOR),
+          Map.entry("POST /admin/replicas/{id}/drain", Who.OPERATOR),
+          Map.entry("POST /admin/replicas/{id}/cap", Who.OPERATOR),
           Map.entry("GET /health/live", Who.ANYBODY),
           Map.entry("GET /health/ready", Who.ANYBODY),
           Map.entry("GET /health/orchestrator", Who.ANYBODY),
@@ -132,14 +135,30 @@ class AdminRoutesTest {
   }
 
   private static ClusterView cluster(HealthRoutes.Slots slots) {
-    var replica =
-        new ReplicaInfo(1, "live", "host", 4711, "host:8787", "0.1", 16, 13, 40, Instant.EPOCH);
+    AtomicReference<@Nullable Integer> wanted = new AtomicReference<>();
     return new ClusterView(
         "0.1",
         () -> OptionalInt.of(1),
         () -> slots,
         () -> new QueueDepth(1, 2, 3, 4, 5, 6, 7, 8.5),
-        () -> List.of(replica));
+        () ->
+            List.of(
+                new ReplicaInfo(
+                    1,
+                    "live",
+                    "host",
+                    4711,
+                    "host:8787",
+                    "0.1",
+                    16,
+                    wanted.get(),
+                    13,
+                    40,
+                    Instant.EPOCH)),
+        (id, leases) -> {
+          wanted.set(leases);
+          return id == 1;
+        });
   }
 
   private static final class NoMeters implements Meters {
@@ -492,5 +511,30 @@ class AdminRoutesTest {
     JsonNode status = ok(Who.OPERATOR, "GET", "/admin/status", null, 200);
     assertThat(status.path("queue").path("runs_pending").asInt()).isEqualTo(7);
     assertThat(status.path("replicas").get(0).path("self").asBoolean()).isTrue();
+  }
+
+  @Test
+  void a_replica_is_capped_drained_and_given_back_its_own_cap() {
+    JsonNode capped =
+        ok(Who.OPERATOR, "POST", "/admin/replicas/1/cap", "{\"max_leases\":5}", 200);
+    assertThat(capped.path("wanted_leases").asInt()).isEqualTo(5);
+    assertThat(
+            ok(Who.OPERATOR, "POST", "/admin/replicas/1/drain", null, 200)
+                .path("wanted_leases")
+                .asInt(-1))
+        .isZero();
+    assertThat(
+            ok(Who.OPERATOR, "POST", "/admin/replicas/1/cap", "{\"max_leases\":null}", 200)
+                .path("wanted_leases")
+                .isNull())
+        .isTrue();
+    refused(
+        Who.OPERATOR, "POST /admin/replicas/1/cap", "{\"max_leases\":-1}", 422, "out_of_range");
+    refused(Who.OPERATOR, "POST /admin/replicas/1/cap", "{}", 422, "field_missing");
+    refused(Who.OPERATOR, "POST /admin/replicas/1/cap", "{\"cap\":1}", 422, "unknown_field");
+    for (String nobody : List.of("2", "0", "x", "99999999999")) {
+      refused(
+          Who.OPERATOR, "POST /admin/replicas/" + nobody + "/drain", null, 404, "replica_not_found");
+    }
   }
 }
