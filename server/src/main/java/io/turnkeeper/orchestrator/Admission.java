@@ -44,8 +44,8 @@ final class Admission {
     look();
   }
 
-  synchronized void take(int leases) {
-    held += leases;
+  synchronized void take() {
+    held += 1;
     look();
   }
 

@@ -74,15 +74,16 @@ final class ConversationSession {
             tools.writer(), this::isLost, () -> end(null, new Ending.LeaseLost()), this::pause);
     this.host = new WorkerHost(tools, lease, this::starting, writes);
     this.thread =
-        Thread.ofVirtual()
-            .name("conversation-" + lease.conversation().key())
-            .unstarted(() -> {
+        tools
+            .threads()
+            .newThread(() -> {
               try {
                 serve(claimed.run());
               } finally {
                 ended.accept(this);
               }
             });
+    thread.setName("conversation-" + lease.conversation().key());
   }
 
   void start() {
@@ -523,6 +524,9 @@ final class ConversationSession {
       writes.write(new Write.Release(lease));
     } catch (LeaseGone gone) {
       log.debug("conversation {} was not ours any more", lease.conversation().key());
+    } catch (RuntimeException failed) {
+      log.warn("conversation {} could not be given back", lease.conversation().key(), failed);
+      remains.resolve(lease, Remains.Cause.BROKEN_OFF);
     }
   }
 

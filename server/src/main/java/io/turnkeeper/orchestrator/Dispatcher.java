@@ -1,15 +1,20 @@
 package io.turnkeeper.orchestrator;
 
+import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.queue.Claimed;
 import io.turnkeeper.queue.Claims;
 import io.turnkeeper.queue.RunCommand;
 import io.turnkeeper.worker.PermissionAnswer;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
@@ -33,6 +38,7 @@ final class Dispatcher {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition fewer = lock.newCondition();
   private volatile boolean claiming = true;
+  private volatile List<Claimed> unsure = List.of();
 
   /**
    * @param nudge asks for a {@link #tick} soon
@@ -49,19 +55,51 @@ final class Dispatcher {
     if (!claiming) {
       return false;
     }
+    startUnsure(replica);
     int slots = Math.min(admission.free(), CLAIM_MAX);
     if (slots == 0) {
       waits(tools.db().inTx(tx -> tools.queue().hasReady(tx)));
       return false;
     }
     tools.crowded().set(false);
-    Claims claims = tools.db().inTx(tx -> tools.queue().claim(tx, replica, slots));
+    Claims claims = claim(replica, slots);
     if (claims.capped()) {
       tools.capped().set(true);
     }
-    admission.take(claims.taken().size());
     claims.taken().forEach(this::start);
     return claims.again();
+  }
+
+  private Claims claim(int replica, int slots) {
+    AtomicReference<List<Claimed>> found = new AtomicReference<>(List.of());
+    try {
+      return tools
+          .db()
+          .inTx(tx -> {
+            Claims claims = tools.queue().claim(tx, replica, slots);
+            found.set(claims.taken());
+            return claims;
+          });
+    } catch (RuntimeException unknown) {
+      // Committed or not: what it says it took is looked at again before anything else is.
+      unsure = found.get();
+      throw unknown;
+    }
+  }
+
+  /** Whether it is not known yet what a claim came to. */
+  boolean unsure() {
+    return !unsure.isEmpty();
+  }
+
+  private void startUnsure(int replica) {
+    List<Claimed> open = unsure;
+    if (!open.isEmpty()) {
+      List<LeaseToken> leases = open.stream().map(Claimed::lease).toList();
+      Set<LeaseToken> ours = tools.db().inTx(tx -> tools.queue().lock(tx, replica, leases));
+      unsure = List.of();
+      open.stream().filter(claimed -> ours.contains(claimed.lease())).forEach(this::start);
+    }
   }
 
   /**
@@ -80,10 +118,33 @@ final class Dispatcher {
 
   private void start(Claimed claimed) {
     long key = claimed.lease().conversation().key();
-    ConversationSession session = new ConversationSession(tools, remains, claimed, this::ended);
-    sessions.put(key, session);
-    tools.events().wake(key);
-    session.start();
+    admission.take();
+    ConversationSession session = null;
+    try {
+      session = new ConversationSession(tools, remains, claimed, this::ended);
+      sessions.put(key, session);
+      tools.events().wake(key);
+      session.start();
+    } catch (RuntimeException | Error failed) {
+      log.error("conversation {} cannot be served here now", key, failed);
+      if (session == null) {
+        admission.giveBack();
+      } else {
+        ended(session);
+      }
+      leave(claimed);
+    }
+  }
+
+  private void leave(Claimed claimed) {
+    try {
+      remains.resolveAside(List.of(claimed.lease()), Remains.Cause.BROKEN_OFF);
+    } catch (RuntimeException | Error failed) {
+      log.error("nor can it be given back yet", failed);
+      List<Claimed> more = new ArrayList<>(unsure);
+      more.add(claimed);
+      unsure = List.copyOf(more);
+    }
   }
 
   /** The conversation may have been claimed again already: only this session's own entry goes. */

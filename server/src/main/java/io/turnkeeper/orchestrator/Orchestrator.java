@@ -115,6 +115,7 @@ public final class Orchestrator implements AutoCloseable {
             new AtomicBoolean(),
             this::runEnded,
             limits.data(),
+            Thread.ofVirtual().factory(),
             clock);
     this.admission = new Admission(limits.maxLeases());
     this.errands = new Errands(clock);
@@ -286,7 +287,7 @@ public final class Orchestrator implements AutoCloseable {
     boolean room = dispatcher.waits(moved.waiting());
     if (moved.ready()) {
       lookForWork();
-    } else if (room && moved.waiting()) {
+    } else if ((room && moved.waiting()) || dispatcher.unsure()) {
       dispatching.nudge();
     }
     return moved.again();

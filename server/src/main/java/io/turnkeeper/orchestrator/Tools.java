@@ -8,6 +8,7 @@ import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.worker.Workers;
 import java.nio.file.Path;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -19,6 +20,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * @param capped set while conversations wait under a cap
  * @param runEnded told after the end of each run here
  * @param data where conversations have their places on this disk
+ * @param threads one for each session
  */
 record Tools(
     Db db,
@@ -33,4 +35,5 @@ record Tools(
     AtomicBoolean capped,
     Runnable runEnded,
     Path data,
+    ThreadFactory threads,
     Clock clock) {}
