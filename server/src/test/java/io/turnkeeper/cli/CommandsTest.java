@@ -132,6 +132,9 @@ class CommandsTest {
             timeouts.permission())) {
       assertThat(help).contains("Default: " + Units.show(each) + ".");
     }
+  }
+
+  @Test
   void replicas_are_listed_capped_and_drained() {
     String row =
         """
