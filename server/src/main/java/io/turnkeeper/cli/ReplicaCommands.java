@@ -28,10 +28,7 @@ final class ReplicaCommands extends Group {
       @Mixin ServerOptions server,
       @Option(names = "--json", description = "Print JSON.") boolean json) {
     return show(
-        server,
-        json,
-        api -> api.get("/admin/replicas"),
-        answer -> table(answer.path("replicas")));
+        server, json, api -> api.get("/admin/replicas"), answer -> table(answer.path("replicas")));
   }
 
   @Command(

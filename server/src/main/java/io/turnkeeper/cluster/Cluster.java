@@ -165,8 +165,8 @@ public final class Cluster implements AutoCloseable {
    * @return false when there is no such replica alive
    */
   public boolean want(int replica, @Nullable Integer leases) {
-    return db.inTx(tx ->
-        tx.update(ClusterSql.WANT).bind("id", replica).bind("leases", leases).execute() == 1);
+    return db.inTx(
+        tx -> tx.update(ClusterSql.WANT).bind("id", replica).bind("leases", leases).execute() == 1);
   }
 
   /** Tells the others that this replica takes no more. */

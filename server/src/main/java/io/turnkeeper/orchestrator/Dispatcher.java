@@ -246,8 +246,8 @@ final class Dispatcher {
     if (workers > 0) {
       record Idle(ConversationSession session, long since) {}
       sessions.values().stream()
-          .flatMap(session ->
-              session.idleSince().stream().mapToObj(since -> new Idle(session, since)))
+          .flatMap(
+              session -> session.idleSince().stream().mapToObj(since -> new Idle(session, since)))
           .sorted(Comparator.comparingLong(Idle::since))
           .limit(workers)
           .forEach(idle -> idle.session().letGo());

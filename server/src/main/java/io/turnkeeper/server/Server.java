@@ -168,7 +168,11 @@ public final class Server implements AutoCloseable {
     Cluster members =
         owned(
             new Cluster(
-                db, sessionUrl, clusterConfig(), new ThisReplica(conversations, workers, settings.maxLeases()), clock));
+                db,
+                sessionUrl,
+                clusterConfig(),
+                new ThisReplica(conversations, workers, settings.maxLeases()),
+                clock));
     cluster = members;
     members.start();
     log.info("serving at {}", url());

@@ -287,8 +287,9 @@ class ClusterTest {
     assertThat(other.want(capped, 4)).isFalse();
     one.next(one.joined);
     int again = one.next(one.joined);
-    await(() -> other.replicas().stream()
-        .anyMatch(info -> info.id() == again && Objects.equals(info.wantedLeases(), 3)));
+    await(() ->
+        other.replicas().stream()
+            .anyMatch(info -> info.id() == again && Objects.equals(info.wantedLeases(), 3)));
     assertThat(other.want(again, null)).isTrue();
     assertThat(one.wanted.poll(PATIENCE_SECONDS, TimeUnit.SECONDS)).isEmpty();
   }

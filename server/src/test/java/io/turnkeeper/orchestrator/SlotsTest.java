@@ -66,14 +66,7 @@ class SlotsTest {
     this.orchestrator =
         new Orchestrator(
             new Orchestrator.Capabilities(
-                db,
-                new ConversationStore(),
-                queue,
-                events,
-                snapshots,
-                workers,
-                agents,
-                news -> {}),
+                db, new ConversationStore(), queue, events, snapshots, workers, agents, news -> {}),
             new Orchestrator.Limits(data, CAP, 1 << 30),
             new Quiet(),
             Clock.system());
@@ -282,9 +275,7 @@ class SlotsTest {
 
   private long leased() {
     return db.inTx(tx ->
-        tx.query("SELECT count(*) FROM mailboxes WHERE state = 'leased'")
-            .mapTo(Long.class)
-            .one());
+        tx.query("SELECT count(*) FROM mailboxes WHERE state = 'leased'").mapTo(Long.class).one());
   }
 
   /** From now on each such change fails; how often is counted, also by those that roll back. */
@@ -330,8 +321,8 @@ class SlotsTest {
   }
 
   private void awaitHit(String fault) {
-    await(() ->
-        db.inTx(tx -> tx.query("SELECT is_called FROM " + fault).mapTo(Boolean.class).one()));
+    await(
+        () -> db.inTx(tx -> tx.query("SELECT is_called FROM " + fault).mapTo(Boolean.class).one()));
   }
 
   private void heal(String fault) {

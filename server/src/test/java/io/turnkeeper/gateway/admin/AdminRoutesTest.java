@@ -515,8 +515,7 @@ class AdminRoutesTest {
 
   @Test
   void a_replica_is_capped_drained_and_given_back_its_own_cap() {
-    JsonNode capped =
-        ok(Who.OPERATOR, "POST", "/admin/replicas/1/cap", "{\"max_leases\":5}", 200);
+    JsonNode capped = ok(Who.OPERATOR, "POST", "/admin/replicas/1/cap", "{\"max_leases\":5}", 200);
     assertThat(capped.path("wanted_leases").asInt()).isEqualTo(5);
     assertThat(
             ok(Who.OPERATOR, "POST", "/admin/replicas/1/drain", null, 200)
@@ -528,13 +527,16 @@ class AdminRoutesTest {
                 .path("wanted_leases")
                 .isNull())
         .isTrue();
-    refused(
-        Who.OPERATOR, "POST /admin/replicas/1/cap", "{\"max_leases\":-1}", 422, "out_of_range");
+    refused(Who.OPERATOR, "POST /admin/replicas/1/cap", "{\"max_leases\":-1}", 422, "out_of_range");
     refused(Who.OPERATOR, "POST /admin/replicas/1/cap", "{}", 422, "field_missing");
     refused(Who.OPERATOR, "POST /admin/replicas/1/cap", "{\"cap\":1}", 422, "unknown_field");
     for (String nobody : List.of("2", "0", "x", "99999999999")) {
       refused(
-          Who.OPERATOR, "POST /admin/replicas/" + nobody + "/drain", null, 404, "replica_not_found");
+          Who.OPERATOR,
+          "POST /admin/replicas/" + nobody + "/drain",
+          null,
+          404,
+          "replica_not_found");
     }
   }
 }
