@@ -20,6 +20,9 @@ final class Service implements AutoCloseable {
   static final Duration TTL = Duration.ofSeconds(5);
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(60);
 
+  /** Events in a page of a run's log. */
+  private static final int PAGE = 500;
+
   private final Path scratch;
   private final List<Turnkeeper> replicas = new ArrayList<>();
   private final Marks marks;
@@ -159,19 +162,19 @@ final class Service implements AutoCloseable {
     throw new AssertionError("no replica " + id);
   }
 
-  /** The run's whole log. */
+  /** The run's whole log, up to the moment of asking: who waited for an empty page might never. */
   static List<JsonNode> events(Turnkeeper asked, String run) {
     List<JsonNode> all = new ArrayList<>();
     while (true) {
       int after = all.isEmpty() ? 0 : all.getLast().get("seq").asInt();
       JsonNode page =
           asked
-              .patientGet("/admin/runs/" + run + "/events?limit=500&after=" + after)
+              .patientGet("/admin/runs/" + run + "/events?limit=" + PAGE + "&after=" + after)
               .expect(200)
               .body()
               .get("events");
       page.forEach(all::add);
-      if (page.isEmpty()) {
+      if (page.size() < PAGE) {
         return all;
       }
     }
