@@ -74,12 +74,11 @@ final class Turnkeeper implements AutoCloseable {
     }
   }
 
+  /** As the launcher would start it. */
   static List<String> command(String... arguments) {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of("-Xmx512m", "-XX:+UseSerialGC", "--enable-native-access=ALL-UNNAMED", "-jar"));
-    command.add(Path.of(System.getProperty("turnkeeper.jar")).toAbsolutePath().toString());
+    List<String> command = new ArrayList<>(Jvm.flags(arguments[0]));
+    command.addAll(Jvm.cached());
+    command.addAll(List.of("-jar", Jvm.jar().toString()));
     command.addAll(List.of(arguments));
     return command;
   }

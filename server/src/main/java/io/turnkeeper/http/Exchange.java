@@ -1,6 +1,7 @@
 package io.turnkeeper.http;
 
 import io.javalin.http.Context;
+import io.javalin.http.HandlerType;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.telemetry.TraceContext;
@@ -297,13 +298,17 @@ public final class Exchange {
       String contentType, java.util.function.Function<java.io.OutputStream, R> make) {
     HttpServletResponse response = response();
     try {
-      R opened = make.apply(response.getOutputStream());
-      streams.add(opened);
-      longResponse = opened;
       response.setStatus(200);
       response.setContentType(contentType);
       response.setHeader("Cache-Control", "no-store");
       response.setHeader("X-Accel-Buffering", "no");
+      if (context.method().equals(HandlerType.HEAD)) {
+        // All that was asked for is said; a stream would be written to nobody until its end.
+        throw new StreamClosed(StreamClosed.Reason.PEER);
+      }
+      R opened = make.apply(response.getOutputStream());
+      streams.add(opened);
+      longResponse = opened;
       response.flushBuffer();
       return opened;
     } catch (IOException gone) {

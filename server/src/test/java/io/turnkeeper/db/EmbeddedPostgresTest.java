@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 @Tag("db")
+@Tag("embedded")
 class EmbeddedPostgresTest {
   @TempDir Path directory;
 

@@ -12,6 +12,7 @@ import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -299,10 +300,14 @@ class LongResponseTest {
   void head_of_a_stream_opens_none() throws Exception {
     try (HttpClient client = client()) {
       var head =
-          HttpRequest.newBuilder(request("/events").uri())
+          HttpRequest.newBuilder(request("/beats").uri())
               .method("HEAD", HttpRequest.BodyPublishers.noBody())
               .build();
-      assertThat(client.send(head, BodyHandlers.ofString()).body()).isEmpty();
+      HttpResponse<String> answer = client.send(head, BodyHandlers.ofString());
+      assertThat(answer.body()).isEmpty();
+      assertThat(answer.statusCode()).isEqualTo(200);
+      assertThat(answer.headers().firstValue("content-type").orElse(""))
+          .startsWith("text/event-stream");
       assertThat(server.openStreams()).isZero();
     }
   }

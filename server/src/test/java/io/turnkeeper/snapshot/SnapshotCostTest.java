@@ -15,11 +15,13 @@ import java.nio.file.StandardOpenOption;
 import java.util.Random;
 import java.util.function.IntFunction;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What a conversation costs whose transcript grows by about 6 KB a turn, a hundred times. */
 @DbTest
+@Tag("embedded")
 class SnapshotCostTest {
   private static final int TURNS = 100;
 
