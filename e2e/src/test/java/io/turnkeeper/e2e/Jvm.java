@@ -27,8 +27,7 @@ final class Jvm {
     List<String> flags = new ArrayList<>();
     flags.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     flags.addAll(List.of("-Xmx512m", HEADERS, "-XX:+UseSerialGC"));
-    flags.add(
-        subcommand.equals("up") ? "-XX:+ExitOnOutOfMemoryError" : "-XX:TieredStopAtLevel=1");
+    flags.add(subcommand.equals("up") ? "-XX:+ExitOnOutOfMemoryError" : "-XX:TieredStopAtLevel=1");
     return flags;
   }
 
