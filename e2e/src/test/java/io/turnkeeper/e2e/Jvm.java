@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 
@@ -14,7 +15,7 @@ import org.awaitility.Awaitility;
 final class Jvm {
   private static final Duration TRAINED_WITHIN = Duration.ofSeconds(120);
   private static final String HEADERS = "-XX:+UseCompactObjectHeaders";
-  private static final List<String> CACHED = cache();
+  private static Optional<List<String>> cached = Optional.empty();
 
   private Jvm() {}
 
@@ -34,8 +35,11 @@ final class Jvm {
   /**
    * The flags that start from the classes as one start left them: the tests start hundreds of JVMs.
    */
-  static List<String> cached() {
-    return CACHED;
+  static synchronized List<String> cached() {
+    if (cached.isEmpty()) {
+      cached = Optional.of(cache());
+    }
+    return cached.get();
   }
 
   private static List<String> cache() {
