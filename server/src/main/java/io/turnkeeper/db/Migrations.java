@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -15,6 +16,9 @@ import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.MigrationInfo;
 import org.flywaydb.core.api.MigrationState;
+import org.flywaydb.core.api.callback.BaseCallback;
+import org.flywaydb.core.api.callback.Context;
+import org.flywaydb.core.api.callback.Event;
 import org.flywaydb.core.api.exception.FlywayValidateException;
 
 /** The schema, brought up to this release. Replicas that start together wait for one another. */
@@ -66,9 +70,26 @@ public final class Migrations {
     return Flyway.configure()
         .dataSource(url.jdbcUrl(), url.user().orElse(null), url.password().orElse(null))
         .locations("classpath:" + FOLDER)
-        .initSql("SET lock_timeout = '10s'")
+        .callbacks(new LockTimeout())
         .connectRetries(0)
         .load();
+  }
+
+  /** A migration that waits for a lock holds up all who come after it; it had better fail. */
+  private static final class LockTimeout extends BaseCallback {
+    @Override
+    public boolean supports(Event event, Context context) {
+      return event == Event.AFTER_CONNECT;
+    }
+
+    @Override
+    public void handle(Event event, Context context) {
+      try (Statement statement = context.getConnection().createStatement()) {
+        statement.execute("SET lock_timeout = '10s'");
+      } catch (SQLException refused) {
+        throw new FlywayException("cannot set the lock timeout: " + firstLine(refused), refused);
+      }
+    }
   }
 
   private static void checkServer(DatabaseUrl url) {

@@ -6,7 +6,7 @@ import java.util.Map;
 
 /**
  * Tags for start-time fair queuing over organizations (Goyal, Vin and Cheng, 1996): a conversation
- * that becomes ready gets {@code max(virtual time, its organization's last tag) + 1}. Claims take
+ * that becomes ready gets {@code max(virtual time, its organization's last tag + 1)}. Claims take
  * the smallest tag first, and the virtual time is the largest tag claimed. A tenant that queues
  * 100,000 gets tags far ahead; a tenant that queues one is next.
  *
@@ -29,7 +29,7 @@ final class FairShare {
     if (last.size() > REMEMBERED_MAX) {
       last.values().removeIf(tag -> tag <= virtualTime);
     }
-    long tag = Math.max(virtualTime, last.getOrDefault(organization, 0L)) + 1;
+    long tag = Math.max(virtualTime, last.getOrDefault(organization, 0L) + 1);
     last.put(organization, tag);
     return tag;
   }
