@@ -288,7 +288,7 @@ public final class Cluster implements AutoCloseable {
       }
     }
     if (beats) {
-      member.confirmed();
+      member.confirmed(Duration.ofNanos(clock.nanos() - sent));
     }
     alone = seen.size() == 1;
     boolean holding = seen.stream().anyMatch(one -> one.me() && one.locked());
@@ -396,6 +396,7 @@ public final class Cluster implements AutoCloseable {
       alone = false;
       fenced = false;
       log.info("joined as replica {}", id);
+      member.confirmed(Duration.ofNanos(clock.nanos() - sent));
       member.joined(id);
     }
   }

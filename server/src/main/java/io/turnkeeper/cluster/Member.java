@@ -1,6 +1,7 @@
 package io.turnkeeper.cluster;
 
 import io.turnkeeper.db.Tx;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,8 +19,12 @@ public interface Member {
    */
   void fenced();
 
-  /** The heartbeat was confirmed. */
-  void confirmed();
+  /**
+   * The database has confirmed that it lives; called before {@link #joined} too.
+   *
+   * @param ago when what was confirmed had been sent
+   */
+  void confirmed(Duration ago);
 
   /**
    * Resolves what a dead replica leaves, in the transaction that marks it dead; the answer is run

@@ -80,6 +80,14 @@ final class LeaseSql {
       """;
 
   /**
+   * Where the epochs of the server's timeline begin. It grows whenever a standby is promoted or a
+   * backup brought back to a point in time, and with it the epochs that were committed last may be
+   * gone: what is given out from then on is above them all.
+   */
+  private static final String EPOCH_FLOOR =
+      "(('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer - 1)::bigint << 32";
+
+  /**
    * Takes the leases and starts the head run of each, in one statement: the start is durable before
    * anything runs.
    */
@@ -89,8 +97,8 @@ final class LeaseSql {
         SELECT id FROM replicas WHERE id = :replica AND state = 'live' FOR KEY SHARE
       ), granted AS (
         UPDATE mailboxes m
-           SET state = 'leased', replica_id = fence.id, epoch = m.epoch + 1, running = true,
-               pending = m.pending - 1, changed_at = now()
+           SET state = 'leased', replica_id = fence.id, epoch = greatest(m.epoch, <floor>) + 1,
+               running = true, pending = m.pending - 1, changed_at = now()
           FROM fence
          WHERE m.conversation_key = ANY (:keys::bigint[]) AND m.state = 'ready'
         RETURNING m.conversation_key, m.epoch
@@ -108,7 +116,8 @@ final class LeaseSql {
         FROM head JOIN conversations c ON c.key = head.conversation_key
        WHERE r.id = head.id
       RETURNING r.*, c.id AS conversation_id
-      """;
+      """
+          .replace("<floor>", EPOCH_FLOOR);
 
   /**
    * Locks the mailboxes of leases that are still good, in key order, behind the replica's own row.
@@ -276,12 +285,13 @@ final class LeaseSql {
   static final String MARK_TAKEN =
       """
       UPDATE mailboxes m -- cross-tenant: a replica serves all tenants
-         SET replica_id = :taker, epoch = m.epoch + 1, changed_at = now()
+         SET replica_id = :taker, epoch = greatest(m.epoch, <floor>) + 1, changed_at = now()
        WHERE m.replica_id = :dead
       RETURNING m.conversation_key, m.organization_id, m.agent_id, m.epoch, m.running,
                 (SELECT c.id FROM conversations c WHERE c.key = m.conversation_key)
                   AS conversation_id
-      """;
+      """
+          .replace("<floor>", EPOCH_FLOOR);
 
   static final String ADOPT_RUNS =
       """

@@ -359,8 +359,8 @@ public final class Server implements AutoCloseable {
     }
 
     @Override
-    public void confirmed() {
-      workers.beat();
+    public void confirmed(Duration ago) {
+      workers.beat(ago);
     }
 
     @Override

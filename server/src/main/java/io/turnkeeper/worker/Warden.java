@@ -12,14 +12,16 @@ import java.util.Map;
 /**
  * A small process of its own that outlives its replica by a moment. Stopping or killing a JVM does
  * not stop its children; so the warden kills them, when the beats stop or the pipe ends. Lines in:
- * {@code beat}, {@code add PID START_TICKS}, {@code remove PID}. Lines out: {@code ready}, {@code
- * killed COUNT REASON}. It outlives silence: a replica that was only paused may go on.
+ * {@code beat AGE_MILLIS}, {@code add PID START_TICKS}, {@code remove PID}. Lines out: {@code
+ * ready}, {@code killed COUNT REASON}. It outlives silence: a replica that was only paused may go
+ * on.
  */
 final class Warden {
   private final String markerPrefix;
   private final long silenceNanos;
   private final Map<Long, ProcessTable.Leader> leaders = new HashMap<>();
   private long heardNanos = System.nanoTime();
+  private boolean beaten;
   private boolean over;
 
   private Warden(String markerPrefix, Duration silence) {
@@ -46,16 +48,25 @@ final class Warden {
 
   private synchronized void heard(String[] words) {
     switch (words[0]) {
-      case "beat" -> heardNanos = System.nanoTime();
+      case "beat" -> beat(words);
       case "add" -> {
-        if (leaders.isEmpty()) {
-          heardNanos = System.nanoTime(); // an idle replica owes no beats
+        if (leaders.isEmpty() && !beaten) {
+          heardNanos = System.nanoTime(); // one that never beat has this long for its first
         }
         long pid = Long.parseLong(words[1]);
         leaders.put(pid, new ProcessTable.Leader(pid, Long.parseLong(words[2])));
+        notifyAll(); // the silence may have been too long already
       }
       case "remove" -> leaders.remove(Long.parseLong(words[1]));
       default -> {} // a newer replica's word
+    }
+  }
+
+  /** One whose age cannot be read gives no time. */
+  private void beat(String[] words) {
+    if (words.length == 2 && words[1].matches("\\d{1,12}")) {
+      heardNanos = System.nanoTime() - Duration.ofMillis(Long.parseLong(words[1])).toNanos();
+      beaten = true;
     }
   }
 

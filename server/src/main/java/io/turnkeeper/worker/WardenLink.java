@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -30,6 +31,7 @@ final class WardenLink implements AutoCloseable {
   private final Clock clock;
   private final Map<Long, ProcessTable.Leader> leaders = new HashMap<>();
   private @Nullable Process process;
+  private OptionalLong lastBeatNanos = OptionalLong.empty();
   private boolean ready;
   private boolean closed;
 
@@ -67,6 +69,7 @@ final class WardenLink implements AutoCloseable {
       Process started = builder.start();
       process = started;
       Thread.ofPlatform().daemon().name("warden").start(() -> listen(started));
+      sendBeat();
       leaders.values().forEach(this::sendAdd);
     } catch (IOException e) {
       throw new UncheckedIOException("the warden cannot be started", e);
@@ -146,8 +149,15 @@ final class WardenLink implements AutoCloseable {
     }
   }
 
-  synchronized void beat() {
-    send("beat");
+  synchronized void beat(Duration ago) {
+    lastBeatNanos = OptionalLong.of(clock.nanos() - ago.toNanos());
+    sendBeat();
+  }
+
+  /** With its age: an answer that was long under way gives no more time than one that was not. */
+  private void sendBeat() {
+    lastBeatNanos.ifPresent(
+        at -> send("beat " + TimeUnit.NANOSECONDS.toMillis(clock.nanos() - at)));
   }
 
   synchronized List<ProcessTable.Leader> all() {

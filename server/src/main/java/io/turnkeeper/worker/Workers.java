@@ -2,6 +2,7 @@ package io.turnkeeper.worker;
 
 import io.turnkeeper.base.Clock;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -83,9 +84,13 @@ public final class Workers implements AutoCloseable {
     return Child.spawn(new Child.Launch(spec, extraEnv, marker, setsid), config, warden);
   }
 
-  /** Tells the warden that the lease is confirmed. Without it every worker dies: see the config. */
-  public void beat() {
-    warden.beat();
+  /**
+   * Tells the warden that the lease is confirmed. Without it every worker dies: see the config.
+   *
+   * @param ago when what was confirmed had been sent: silence is counted from then
+   */
+  public void beat(Duration ago) {
+    warden.beat(ago);
   }
 
   /**

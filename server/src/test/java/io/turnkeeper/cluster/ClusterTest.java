@@ -19,7 +19,9 @@ import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -312,6 +314,68 @@ class ClusterTest {
     assertThat(lockHolder(id)).isZero();
   }
 
+  @Test
+  void wall_clocks_that_are_hours_apart_change_nothing() throws Exception {
+    Recorder early = new Recorder();
+    Recorder late = new Recorder();
+    Cluster behind = made(early, GRACE, new Skewed(Duration.ofHours(-1)));
+    Cluster ahead = made(late, GRACE, new Skewed(Duration.ofHours(1)));
+    behind.start();
+    ahead.start();
+    int one = behind.replica().orElseThrow();
+    int two = ahead.replica().orElseThrow();
+    int silent = stranger("now() - interval '1 hour'");
+    assertThat(poll(early.takenOver, late.takenOver)).isEqualTo(silent);
+    early.confirmations(3);
+    late.confirmations(3);
+    assertThat(behind.replica()).hasValue(one);
+    assertThat(ahead.replica()).hasValue(two);
+    assertThat(early.fenced).isEmpty();
+    assertThat(late.fenced).isEmpty();
+    assertThat(heartbeatAgeMillis(one)).isBetween(0L, TTL.toMillis());
+    assertThat(heartbeatAgeMillis(two)).isBetween(0L, TTL.toMillis());
+  }
+
+  @Test
+  void busy_cores_do_not_starve_the_thread_that_renews() throws Exception {
+    AtomicBoolean over = new AtomicBoolean();
+    List<Thread> busy = new ArrayList<>();
+    for (int i = 0; i < 4 * Runtime.getRuntime().availableProcessors(); i++) {
+      Thread.Builder kind = i % 2 == 0 ? Thread.ofVirtual() : Thread.ofPlatform().daemon();
+      busy.add(
+          kind.start(() -> {
+            while (!over.get()) {
+              Thread.onSpinWait();
+            }
+          }));
+    }
+    try {
+      Recorder one = new Recorder();
+      Cluster cluster = start(one, GRACE);
+      int id = cluster.replica().orElseThrow();
+      one.confirmations(5);
+      assertThat(cluster.replica()).hasValue(id);
+      assertThat(one.fenced).isEmpty();
+    } finally {
+      over.set(true);
+      for (Thread thread : busy) {
+        thread.join();
+      }
+    }
+  }
+
+  private long heartbeatAgeMillis(int id) {
+    return db.inTx(tx ->
+        tx.query(
+                """
+                SELECT extract(epoch FROM clock_timestamp() - heartbeat_at) * 1000
+                  FROM replicas WHERE id = :id
+                """)
+            .bind("id", id)
+            .mapTo(Long.class)
+            .one());
+  }
+
   private Cluster start(Recorder member, Duration grace) {
     Cluster cluster = made(member, grace, Clock.system());
     cluster.start();
@@ -408,7 +472,12 @@ class ClusterTest {
     private final BlockingQueue<News> heard = new LinkedBlockingQueue<>();
     private final BlockingQueue<Integer> missed = new LinkedBlockingQueue<>();
     private final BlockingQueue<Optional<Integer>> wanted = new LinkedBlockingQueue<>();
+    private final Semaphore confirmed = new Semaphore(0);
     private volatile int id;
+
+    void confirmations(int count) throws InterruptedException {
+      assertThat(confirmed.tryAcquire(count, PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+    }
 
     int next(BlockingQueue<Integer> queue) throws InterruptedException {
       Integer found = queue.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
@@ -436,7 +505,9 @@ class ClusterTest {
     }
 
     @Override
-    public void confirmed() {}
+    public void confirmed(Duration ago) {
+      confirmed.release();
+    }
 
     @Override
     public Runnable takeOver(Tx tx, int dead, int taker) {
@@ -471,6 +542,18 @@ class ClusterTest {
 
     @Override
     public void back() {}
+  }
+
+  private record Skewed(Duration by) implements Clock {
+    @Override
+    public Instant now() {
+      return Instant.now().plus(by);
+    }
+
+    @Override
+    public long nanos() {
+      return System.nanoTime();
+    }
   }
 
   private static final class ByHand implements Clock {

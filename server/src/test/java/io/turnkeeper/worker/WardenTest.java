@@ -35,7 +35,7 @@ final class WardenTest {
           .daemon()
           .start(() -> {
             while (true) {
-              workers.beat();
+              workers.beat(Duration.ZERO);
               try {
                 Thread.sleep(100);
               } catch (InterruptedException e) {
@@ -157,7 +157,7 @@ final class WardenTest {
       Worker worker = worker(workers, dir);
       TurnEnd end = worker.prompt(turn(), new Recorder());
       assertThat(((TurnEnd.Failed) end).message()).contains("killed by signal 9");
-      workers.beat();
+      workers.beat(Duration.ZERO);
       assertThat(worker.prompt(turn(), new Recorder())).isInstanceOf(TurnEnd.Failed.class);
     }
   }
