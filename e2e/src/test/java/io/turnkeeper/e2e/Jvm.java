@@ -11,7 +11,10 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 
-/** The JVMs that the product runs in, flagged as the launcher flags them, with less memory. */
+/**
+ * The JVMs that the product runs in, flagged as the launcher flags them, but with less memory, and
+ * with the compiler that is soon done: nothing here runs for long.
+ */
 final class Jvm {
   private static final Duration TRAINED_WITHIN = Duration.ofSeconds(120);
   private static final String HEADERS = "-XX:+UseCompactObjectHeaders";
@@ -27,8 +30,10 @@ final class Jvm {
   static List<String> flags(String subcommand) {
     List<String> flags = new ArrayList<>();
     flags.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    flags.addAll(List.of("-Xmx512m", HEADERS, "-XX:+UseSerialGC"));
-    flags.add(subcommand.equals("up") ? "-XX:+ExitOnOutOfMemoryError" : "-XX:TieredStopAtLevel=1");
+    flags.addAll(List.of("-Xmx512m", HEADERS, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
+    if (subcommand.equals("up")) {
+      flags.add("-XX:+ExitOnOutOfMemoryError");
+    }
     return flags;
   }
 

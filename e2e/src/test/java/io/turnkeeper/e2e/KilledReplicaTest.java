@@ -26,7 +26,7 @@ import tools.jackson.databind.JsonNode;
 @Tag("external")
 class KilledReplicaTest {
   /** More for the distribution: {@code -Dturnkeeper.faults.trials=100}. */
-  private static final int TRIALS = Integer.getInteger("turnkeeper.faults.trials", 8);
+  private static final int TRIALS = Integer.getInteger("turnkeeper.faults.trials", 5);
 
   /** A bound for a machine that does other things too; the distribution is printed. */
   private static final Duration MEDIAN_MAX = Duration.ofSeconds(3);

@@ -171,19 +171,22 @@ final class Load implements AutoCloseable {
     assertThat(accepted).doesNotHaveDuplicates();
   }
 
-  /** Runs by how they ended, as the database has it, once all have. */
-  static Map<String, Integer> ended(Postgres database, Duration within) {
+  /** This agent's runs by how they ended, as the database has it, once all have. */
+  Map<String, Integer> ended(Postgres database, Duration within) {
+    String ours = " FROM runs r JOIN agents a ON a.id = r.agent_id AND a.name = '" + agent + "' ";
     Awaitility.await("all accepted runs end")
         .atMost(within)
         .pollInterval(Duration.ofMillis(200))
         .until(
             () ->
                 database.sql(
-                    "SELECT count(*) FROM runs WHERE status IN ('pending', 'running', 'waiting')"),
+                    "SELECT count(*)"
+                        + ours
+                        + "WHERE r.status IN ('pending', 'running', 'waiting')"),
             "0"::equals);
     Map<String, Integer> counts = new ConcurrentHashMap<>();
     database
-        .sql("SELECT status, count(*) FROM runs GROUP BY status")
+        .sql("SELECT r.status, count(*)" + ours + "GROUP BY r.status")
         .lines()
         .forEach(line ->
             counts.put(

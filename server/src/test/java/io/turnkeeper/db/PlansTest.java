@@ -95,8 +95,9 @@ class PlansTest {
     log.info("pages with {} conversations {}, with {} {}", FEW, withFew, MANY, withMany);
     withMany.forEach((name, pages) -> {
       long few = withFew.getOrDefault(name, 0L);
-      // One level more in each index, or another way to as many rows.
-      assertThat(pages).as(name).isLessThan(Math.max(few * 3 / 2 + 20, 8 * SLOTS));
+      // One level more in each index, another way to as many rows, dead rows that a vacuum met or
+      // not.
+      assertThat(pages).as(name).isLessThan(Math.max(few * 3 + 20, 8 * SLOTS));
     });
   }
 
