@@ -23,7 +23,7 @@ import tools.jackson.databind.JsonNode;
 /** The commands, as a person or a script runs them. */
 @Tag("e2e")
 class CliTest {
-  private static final Duration WITHIN = Duration.ofSeconds(60);
+  private static final Duration WITHIN = Duration.ofSeconds(180);
 
   @TempDir static Path scratch;
   private static Turnkeeper replica;
