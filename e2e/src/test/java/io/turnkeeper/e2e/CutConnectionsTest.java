@@ -129,7 +129,7 @@ class CutConnectionsTest {
       System.out.printf(
           "all connections cut 8 times: %d accepted, retried %s%n",
           load.accepted().size(), load.retries());
-      Map<String, Integer> ended = load.ended(database, Duration.ofSeconds(60));
+      Map<String, Integer> ended = load.endedOurs(database, Duration.ofSeconds(60));
       System.out.println("ended " + ended);
       load.assertNoClientError();
       assertThat(ended).containsOnlyKeys("completed");

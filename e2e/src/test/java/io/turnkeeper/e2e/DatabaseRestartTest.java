@@ -82,7 +82,7 @@ class DatabaseRestartTest {
 
   private static void assertNothingLost(Scene scene, Postgres database) {
     scene.load().stop();
-    Map<String, Integer> ended = scene.load().ended(database, Duration.ofSeconds(60));
+    Map<String, Integer> ended = Load.ended(database, Duration.ofSeconds(60));
     System.out.printf(
         "  %d accepted, ended %s, retried %s%n",
         scene.load().accepted().size(), ended, scene.load().retries());
@@ -141,7 +141,7 @@ class DatabaseRestartTest {
           .until(() -> replicas(database).contains("live|" + REPLICAS));
       scene.load().stop();
       scene.load().assertNoClientError();
-      Map<String, Integer> ended = scene.load().ended(database, Duration.ofSeconds(60));
+      Map<String, Integer> ended = Load.ended(database, Duration.ofSeconds(60));
       assertThat(ended.get("failed")).as("the two that may not be repeated").isEqualTo(2);
       assertThat(ended).containsOnlyKeys("completed", "failed");
       Load.assertWholeLogs(database);

@@ -171,9 +171,20 @@ final class Load implements AutoCloseable {
     assertThat(accepted).doesNotHaveDuplicates();
   }
 
-  /** This agent's runs by how they ended, as the database has it, once all have. */
-  Map<String, Integer> ended(Postgres database, Duration within) {
-    String ours = " FROM runs r JOIN agents a ON a.id = r.agent_id AND a.name = '" + agent + "' ";
+  /** This load's runs by how they ended, as the database has it, once all have. */
+  Map<String, Integer> endedOurs(Postgres database, Duration within) {
+    return ended(
+        database,
+        within,
+        " FROM runs r JOIN agents a ON a.id = r.agent_id AND a.name = '" + agent + "' ");
+  }
+
+  /** Runs by how they ended, whoever sent them. */
+  static Map<String, Integer> ended(Postgres database, Duration within) {
+    return ended(database, within, " FROM runs r ");
+  }
+
+  private static Map<String, Integer> ended(Postgres database, Duration within, String ours) {
     Awaitility.await("all accepted runs end")
         .atMost(within)
         .pollInterval(Duration.ofMillis(200))

@@ -43,7 +43,7 @@ class RollingRestartTest {
             .atMost(Duration.ofSeconds(30))
             .until(() -> load.accepted().size() > sent + PER_SECOND);
         load.stop();
-        Map<String, Integer> ended = load.ended(database, Duration.ofSeconds(60));
+        Map<String, Integer> ended = Load.ended(database, Duration.ofSeconds(60));
         System.out.printf(
             "rolling restart at %d turns/s: %d accepted, ended %s, retried %s%n",
             PER_SECOND, load.accepted().size(), ended, load.retries());
