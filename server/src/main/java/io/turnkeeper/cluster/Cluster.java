@@ -97,19 +97,29 @@ public final class Cluster implements AutoCloseable {
       boolean locked) {}
 
   public Cluster(Db db, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
+    this(db, heart(sessionUrl, config), sessionUrl, config, member, clock);
+  }
+
+  /** With heartbeats over connections from elsewhere. */
+  Cluster(
+      Db db, Db heart, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
     this.db = db;
+    this.heart = heart;
     this.sessionUrl = sessionUrl;
     this.config = config;
     this.member = member;
     this.clock = clock;
-    Duration third = config.ttl().dividedBy(3);
     this.notifier = new Notifier(db, () -> me, () -> !alone && !fenced);
-    this.heart = Db.open(sessionUrl, 1, third, third);
     this.threads =
         List.of(
             thread("cluster", this::beatAndWatch),
             thread("cluster-deadline", this::holdDeadline),
             thread("cluster-takeover", this::takeOver));
+  }
+
+  private static Db heart(DatabaseUrl url, ClusterConfig config) {
+    Duration third = config.ttl().dividedBy(3);
+    return Db.open(url, 1, third, third);
   }
 
   /** Platform threads: work cannot starve them of a carrier. */
@@ -234,6 +244,17 @@ public final class Cluster implements AutoCloseable {
         return;
       }
     }
+  }
+
+  /** One step: tells the others what has gathered. */
+  void tellOthers() {
+    notifier.step();
+  }
+
+  /** Who is to be buried next, if anybody is: for who takes the steps by itself. */
+  OptionalInt nextSuspect() {
+    Integer next = suspects.poll();
+    return next == null ? OptionalInt.empty() : OptionalInt.of(next);
   }
 
   private void pause(Duration time) {
@@ -379,7 +400,7 @@ public final class Cluster implements AutoCloseable {
               clock,
               new PgSession.Takes(
                   connection -> joined.set(insertAndLock(connection)),
-                  connection -> lockAgain(connection, joined.get())),
+                  connection -> SessionLock.takeAgain(connection, joined.get())),
               new Ear());
     } catch (SQLException failed) {
       throw new Refusal.Unavailable(
@@ -410,30 +431,9 @@ public final class Cluster implements AutoCloseable {
       join.setInt(5, member.maxLeases());
       join.setObject(6, wantedLeases, Types.INTEGER);
       join.setInt(7, LOCK_CLASS);
-      int id = locked(join);
-      listen(connection, id);
+      int id = SessionLock.taken(join);
+      SessionLock.listen(connection, id);
       return id;
-    }
-  }
-
-  /** Whoever was alone until now learns from the greeting that somebody listens. */
-  private static void listen(Connection connection, int id) throws SQLException {
-    try (PreparedStatement listen = connection.prepareStatement("LISTEN " + Notifier.CHANNEL);
-        PreparedStatement greet = connection.prepareStatement(ClusterSql.GREET)) {
-      listen.execute();
-      greet.setString(1, Notifier.CHANNEL);
-      greet.setString(2, id + ":");
-      greet.execute();
-    }
-  }
-
-  private static void lockAgain(Connection connection, int id) throws SQLException {
-    try (PreparedStatement lock = connection.prepareStatement(ClusterSql.LOCK_AGAIN)) {
-      lock.setInt(1, id);
-      lock.setInt(2, LOCK_CLASS);
-      lock.setInt(3, id);
-      locked(lock);
-      listen(connection, id);
     }
   }
 
@@ -448,15 +448,6 @@ public final class Cluster implements AutoCloseable {
     @Override
     public void back() {
       member.missed();
-    }
-  }
-
-  private static int locked(PreparedStatement statement) throws SQLException {
-    try (ResultSet row = statement.executeQuery()) {
-      if (!row.next() || !row.getBoolean("locked")) {
-        throw new SQLException("the lock is still held by the old session, whose end is to come");
-      }
-      return row.getInt("id");
     }
   }
 

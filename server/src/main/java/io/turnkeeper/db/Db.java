@@ -6,12 +6,15 @@ import io.turnkeeper.base.Refusal;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.UUID;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import javax.sql.DataSource;
 import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The connection pool. Transactions are READ COMMITTED and short; each connection's session runs in
@@ -28,14 +31,20 @@ public final class Db implements AutoCloseable {
    */
   private static final String SESSION = "SET idle_in_transaction_session_timeout = '5s'";
 
-  private final HikariDataSource pool;
+  private final @Nullable HikariDataSource pool;
+  private final ThreadFactory writers;
   private final Jdbi jdbi;
   private final AtomicLong distrustedNanos =
       new AtomicLong(System.nanoTime() - DISTRUST_EVERY.toNanos());
 
   private Db(HikariDataSource pool) {
+    this(pool, pool, Thread.ofPlatform().daemon().factory());
+  }
+
+  private Db(DataSource source, @Nullable HikariDataSource pool, ThreadFactory writers) {
     this.pool = pool;
-    this.jdbi = Jdbi.create(pool);
+    this.writers = writers;
+    this.jdbi = Jdbi.create(source);
     jdbi.registerArrayType(UUID.class, "uuid");
     jdbi.registerArrayType(Long.class, "bigint");
     jdbi.registerArrayType(Integer.class, "integer");
@@ -87,6 +96,22 @@ public final class Db implements AutoCloseable {
   }
 
   /**
+   * Connections from elsewhere; whoever gives them closes them.
+   *
+   * @param writers makes the threads of those that write in groups
+   */
+  static Db over(DataSource source, ThreadFactory writers) {
+    return new Db(source, null, writers);
+  }
+
+  /** A thread for a writer of this database, not started. */
+  Thread writer(String name, Runnable task) {
+    Thread thread = writers.newThread(task);
+    thread.setName(name);
+    return thread;
+  }
+
+  /**
    * Runs the work in one transaction and commits it; any exception rolls it back and is passed on.
    *
    * @throws Refusal.Unavailable when no connection could be had in time, and nothing was done; with
@@ -125,18 +150,20 @@ public final class Db implements AutoCloseable {
 
   /** Connections in use, and the most there may be. */
   public PoolUse poolUse() {
-    var bean = pool.getHikariPoolMXBean();
+    var bean = pool == null ? null : pool.getHikariPoolMXBean();
     return new PoolUse(
         bean == null ? 0 : bean.getActiveConnections(),
         bean == null ? 0 : bean.getThreadsAwaitingConnection(),
-        pool.getMaximumPoolSize());
+        pool == null ? 0 : pool.getMaximumPoolSize());
   }
 
   public record PoolUse(int active, int waiting, int max) {}
 
   @Override
   public void close() {
-    pool.close();
+    if (pool != null) {
+      pool.close();
+    }
   }
 
   /**
@@ -146,7 +173,7 @@ public final class Db implements AutoCloseable {
   private void distrustIdle() {
     long now = System.nanoTime();
     long last = distrustedNanos.get();
-    var bean = pool.getHikariPoolMXBean();
+    var bean = pool == null ? null : pool.getHikariPoolMXBean();
     if (bean != null
         && now - last > DISTRUST_EVERY.toNanos()
         && distrustedNanos.compareAndSet(last, now)) {

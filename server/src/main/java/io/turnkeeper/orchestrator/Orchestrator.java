@@ -10,10 +10,11 @@ import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
-import io.turnkeeper.worker.Workers;
+import io.turnkeeper.worker.WorkerPool;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.OptionalInt;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
@@ -72,7 +73,7 @@ public final class Orchestrator implements AutoCloseable {
       RunQueue queue,
       EventLog events,
       Snapshots snapshots,
-      Workers workers,
+      WorkerPool workers,
       Agents agents,
       Consumer<News> others) {}
 
@@ -96,6 +97,14 @@ public final class Orchestrator implements AutoCloseable {
   private int tended;
 
   public Orchestrator(Capabilities on, Limits limits, Meters meters, Clock clock) {
+    this(on, limits, meters, new Ways(clock, Thread.ofVirtual().factory()));
+  }
+
+  /** Where time comes from, and the threads on which conversations are served. */
+  record Ways(Clock clock, ThreadFactory threads) {}
+
+  Orchestrator(Capabilities on, Limits limits, Meters meters, Ways ways) {
+    Clock clock = ways.clock();
     this.limits = limits;
     this.others = on.others();
     this.writer =
@@ -115,7 +124,7 @@ public final class Orchestrator implements AutoCloseable {
             new AtomicBoolean(),
             this::runEnded,
             limits.data(),
-            Thread.ofVirtual().factory(),
+            ways.threads(),
             clock);
     this.admission = new Admission(limits.maxLeases());
     this.errands = new Errands(clock);
@@ -264,12 +273,12 @@ public final class Orchestrator implements AutoCloseable {
     writer.close();
   }
 
-  private boolean dispatch() {
+  boolean dispatch() {
     OptionalInt id = id();
     return id.isPresent() && dispatcher.tick(id.getAsInt());
   }
 
-  private boolean keep() {
+  boolean keep() {
     OptionalInt id = id();
     if (id.isEmpty()) {
       return false;
@@ -300,7 +309,7 @@ public final class Orchestrator implements AutoCloseable {
     }
   }
 
-  private boolean look() {
+  boolean look() {
     dispatcher.checkClocks();
     if (looks++ % MEMORY_EVERY == 0) {
       dispatcher.keepWithin(limits.memoryBudget());

@@ -69,17 +69,20 @@ final class Remains {
       lock.unlock();
     }
     for (LeaseToken lease : leases) {
-      Thread.ofVirtual()
-          .name("remains-" + lease.conversation().key())
-          .start(() -> {
-            turns.acquireUninterruptibly();
-            try {
-              resolve(lease, cause);
-            } finally {
-              turns.release();
-              lessOne();
-            }
-          });
+      Thread aside =
+          tools
+              .threads()
+              .newThread(() -> {
+                turns.acquireUninterruptibly();
+                try {
+                  resolve(lease, cause);
+                } finally {
+                  turns.release();
+                  lessOne();
+                }
+              });
+      aside.setName("remains-" + lease.conversation().key());
+      aside.start();
     }
   }
 
@@ -229,7 +232,7 @@ final class Remains {
     try {
       long nanos = AGAIN.toNanos();
       while (!closing && nanos > 0) {
-        nanos = changed.awaitNanos(nanos);
+        nanos = tools.clock().await(lock, changed, nanos);
       }
     } catch (InterruptedException stopping) {
       Thread.interrupted();
