@@ -10,6 +10,7 @@ import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
 
@@ -133,12 +134,13 @@ final class Link {
     if (method.getName().equals("prepareStatement") && args != null) {
       String sql = engine.fence().rewrite(String.valueOf(args[0]));
       args[0] = sql;
-      PreparedStatement real = (PreparedStatement) call(method, physical.connection, args);
+      PreparedStatement real =
+          (PreparedStatement) Objects.requireNonNull(call(method, physical.connection, args));
       return proxy(
           PreparedStatement.class, (proxy, called, with) -> statement(real, sql, called, with));
     }
     if (method.getName().equals("createStatement")) {
-      Statement real = (Statement) call(method, physical.connection, args);
+      Statement real = (Statement) Objects.requireNonNull(call(method, physical.connection, args));
       return proxy(Statement.class, (proxy, called, with) -> statement(real, "", called, with));
     }
     return call(method, physical.connection, args);

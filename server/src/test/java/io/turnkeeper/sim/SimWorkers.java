@@ -78,7 +78,7 @@ final class SimWorkers implements WorkerPool {
     private Agent(Path home, boolean restored) {
       this.memory = home.resolve("memory");
       // data/conversations/ORGANIZATION/KEY/state/home
-      this.conversation = String.valueOf(home.getParent().getParent().getFileName());
+      this.conversation = home.getName(home.getNameCount() - 3).toString();
       this.restored = restored;
       process.engine().checker().workerStarted(process, this);
     }
