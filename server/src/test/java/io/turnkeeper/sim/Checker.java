@@ -151,7 +151,8 @@ final class Checker {
   }
 
   /** A transaction of the process that wrote something is committed. */
-  void committed(SimProcess by, String what) {
+  void committed(Link link, String what) {
+    SimProcess by = link.process;
     looks++;
     throwFound();
     State now = read();
@@ -160,7 +161,7 @@ final class Checker {
       growth(last, now);
       order(last, now);
       writer(last, now, by);
-      burials(last, now, by);
+      burials(last, now, link);
     } catch (Violation broken) {
       throw new Violation(broken.getMessage() + " (after a commit of " + what + ")");
     }
@@ -326,7 +327,7 @@ final class Checker {
   }
 
   /** Only the dead are buried: a replica that was merely slow to come back is not. */
-  private void burials(State before, State now, SimProcess by) {
+  private void burials(State before, State now, Link by) {
     Engine on = engine;
     if (on == null) {
       return;
@@ -347,12 +348,14 @@ final class Checker {
                   || gone != null
                       // All locks are gone with the server: that says nothing of anybody.
                       && gone.sinceNanos() != on.serverStartedNanos()
+                      // Whoever buries looks once more, at the end.
+                      && gone.untilNanos() >= by.lookedNanos
                       && Math.min(on.nanos(), gone.untilNanos()) - gone.sinceNanos()
                           >= grace.toNanos() / 2;
           require(
               silent || withoutLock,
               "%s buried replica %d (%s), silent for %d ms, its lock %s"
-                  .formatted(by, id, dead, member.silentMillis(), gone));
+                  .formatted(by.process, id, dead, member.silentMillis(), gone));
         });
   }
 

@@ -370,6 +370,9 @@ final class Engine {
     if (!link.open) {
       link.begunNanos = nanos;
     }
+    if (op.sql.contains("AS unlocked")) {
+      link.lookedNanos = nanos;
+    }
     if (op.kind == Op.Kind.ROLLBACK) {
       link.physical.undone();
     }
@@ -383,14 +386,7 @@ final class Engine {
       complete(op, fate, outcome(op.action));
       return;
     }
-    Future<@Nullable Object> running =
-        WAITING.submit(() -> {
-          try {
-            return op.action.call();
-          } finally {
-            signal();
-          }
-        });
+    Future<@Nullable Object> running = WAITING.submit(op.action);
     if (answersSoon(link.physical, running)) {
       ops.remove(op);
       complete(op, fate, finished(running));
@@ -471,7 +467,7 @@ final class Engine {
       link.told = false;
     }
     if (committed && wrote) {
-      checker.committed(link.process, op.actor.name);
+      checker.committed(link, op.actor.name);
     }
     if (ends) {
       recheck();
@@ -510,17 +506,25 @@ final class Engine {
   }
 
   private boolean answersSoon(Physical physical, Future<@Nullable Object> running) {
-    long until = System.nanoTime() + ANSWER_NANOS;
-    while (!running.isDone()) {
-      LockSupport.parkNanos(100_000);
-      if (System.nanoTime() > until && !running.isDone()) {
-        if (!blockers(physical).equals("{}")) {
-          return false;
-        }
-        until = System.nanoTime() + ANSWER_NANOS;
+    while (!answersAtOnce(running)) {
+      if (!blockers(physical).equals("{}")) {
+        return false;
       }
     }
     return true;
+  }
+
+  private static boolean answersAtOnce(Future<@Nullable Object> running) {
+    try {
+      running.get(ANSWER_NANOS, TimeUnit.NANOSECONDS);
+      return true;
+    } catch (ExecutionException refused) {
+      return true;
+    } catch (TimeoutException notYet) {
+      return false;
+    } catch (InterruptedException stopping) {
+      throw new IllegalStateException(stopping);
+    }
   }
 
   private String blockers(Physical physical) {

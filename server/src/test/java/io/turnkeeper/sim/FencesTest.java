@@ -52,6 +52,10 @@ class FencesTest {
     return new Case(fence, Simulation.Plan.standard());
   }
 
+  private static boolean asked(Case one) {
+    return one.fence().toString().contains(System.getProperty("sim.fence", ""));
+  }
+
   private static Case under(Fence fence, Fault... faults) {
     return new Case(fence, Simulation.Plan.with(faults));
   }
@@ -83,7 +87,24 @@ class FencesTest {
         sql(
             Fence.without("a new epoch at a claim")
                 .where("SET state = 'leased'", "<< 32) + 1", "<< 32)")),
-        sql(Fence.without("the order of turns").where(head, head, "ORDER BY r.turn DESC LIMIT 1")));
+        under(
+            Fence.without("the life of the replica that claims")
+                .where("granted AS", "AND state = 'live' FOR KEY SHARE", ""),
+            Fault.CUT_OFF),
+        under(
+            Fence.without("the second look before a burial")
+                .where("AS unlocked", "SELECT clock_timestamp()", "SELECT true OR clock_timestamp()"),
+            Fault.PAUSE, Fault.CUT_SESSION),
+        under(
+            Fence.without("the fence of snapshots")
+                .where("SELECT EXISTS (", "AND m.epoch = ? AND m.state = 'leased'", "AND ? IS NOT NULL")
+                .where("SELECT EXISTS (", holder, "LEFT JOIN fence ON true"),
+            Fault.CUT_OFF),
+        new Case(
+            Fence.without("self-fencing"),
+            Simulation.Plan.with(Fault.CUT_OFF).withoutDeadline()),
+        sql(Fence.without("the order of turns").where(head, head, "ORDER BY r.turn DESC LIMIT 1")))
+        .filter(FencesTest::asked);
   }
 
   @ParameterizedTest

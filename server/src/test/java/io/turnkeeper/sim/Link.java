@@ -47,6 +47,9 @@ final class Link {
 
   long lastUsedNanos;
 
+  /** When it was last asked whether somebody's lock is still missing. */
+  long lookedNanos;
+
   Link(SimProcess process, Physical physical, boolean session) {
     this.engine = process.engine();
     this.process = process;

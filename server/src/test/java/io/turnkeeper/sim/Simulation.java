@@ -420,12 +420,25 @@ final class Simulation {
       choices.add(new Choice(4, () -> jump(Duration.ofMillis(300 + random.nextInt(1500)))));
       return;
     }
+    if (one.away) {
+      choices.add(new Choice(1, () -> reach(one)));
+      choices.add(new Choice(4, this::pass));
+      return;
+    }
     choices.add(
         new Choice(
             1,
             () -> {
               happen(plan.faults().get(random.nextInt(plan.faults().size())), one);
             }));
+  }
+
+  /** Most of those that are cut off stay so for long enough to be missed. */
+  private void reach(SimProcess one) {
+    if (random.nextInt(3) == 0) {
+      engine.note(one + " is no longer cut off");
+      one.away = false;
+    }
   }
 
   private void happen(Fault fault, SimProcess one) {
@@ -453,8 +466,8 @@ final class Simulation {
         List.copyOf(one.links).forEach(engine::cut);
       }
       case CUT_OFF -> {
-        one.away = !one.away;
-        engine.note(one + (one.away ? " is" : " is no longer") + " cut off");
+        engine.note(one + " is cut off");
+        one.away = true;
       }
       case SERVER_RESTART -> {
         if (random.nextInt(3) == 0) {
