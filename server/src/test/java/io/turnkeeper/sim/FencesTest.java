@@ -65,45 +65,54 @@ class FencesTest {
     String head = "ORDER BY r.turn LIMIT 1";
     String holder = "JOIN fence ON fence.id = m.replica_id";
     return Stream.of(
-        under(
-            Fence.without("the epoch in every write, and the life of its holder")
-                .where("FOR KEY SHARE", "AND state IN ('live', 'draining') FOR KEY SHARE", "")
-                .where("m.epoch = i.epoch", "AND m.epoch = i.epoch", "")
-                .where("i.epoch = m.epoch", "AND i.epoch = m.epoch", "")
-                .where("r.epoch = i.epoch", "AND r.epoch = i.epoch", "")
-                .where("m.epoch = s.epoch", "AND m.epoch = s.epoch", "")
-                .where("m.epoch = ?", "AND m.epoch = ?", "AND ? IS NOT NULL")
-                .where("m.replica_id = ?", "AND m.replica_id = ?", "AND ? IS NOT NULL")
-                .where("JOIN fence ON", holder, "CROSS JOIN fence"),
-            Fault.CUT_OFF),
-        under(
-            Fence.without("the status that only a run under way has")
-                .where("finished_at = now()", "AND r.status IN ('running', 'waiting')", ""),
-            Fault.COMMIT_IN_DOUBT),
-        sql(Fence.without("the status that only a queued run has").where(queued, queued, "")),
-        sql(
-            Fence.without("a new epoch at a takeover")
-                .where("SET replica_id = ?, epoch", "<< 32) + 1", "<< 32)")),
-        sql(
-            Fence.without("a new epoch at a claim")
-                .where("SET state = 'leased'", "<< 32) + 1", "<< 32)")),
-        under(
-            Fence.without("the life of the replica that claims")
-                .where("granted AS", "AND state = 'live' FOR KEY SHARE", ""),
-            Fault.CUT_OFF),
-        under(
-            Fence.without("the second look before a burial")
-                .where("AS unlocked", "SELECT clock_timestamp()", "SELECT true OR clock_timestamp()"),
-            Fault.PAUSE, Fault.CUT_SESSION),
-        under(
-            Fence.without("the fence of snapshots")
-                .where("SELECT EXISTS (", "AND m.epoch = ? AND m.state = 'leased'", "AND ? IS NOT NULL")
-                .where("SELECT EXISTS (", holder, "LEFT JOIN fence ON true"),
-            Fault.CUT_OFF),
-        new Case(
-            Fence.without("self-fencing"),
-            Simulation.Plan.with(Fault.CUT_OFF).withoutDeadline()),
-        sql(Fence.without("the order of turns").where(head, head, "ORDER BY r.turn DESC LIMIT 1")))
+            under(
+                Fence.without("the epoch in every write, and the life of its holder")
+                    .where("FOR KEY SHARE", "AND state IN ('live', 'draining') FOR KEY SHARE", "")
+                    .where("m.epoch = i.epoch", "AND m.epoch = i.epoch", "")
+                    .where("i.epoch = m.epoch", "AND i.epoch = m.epoch", "")
+                    .where("r.epoch = i.epoch", "AND r.epoch = i.epoch", "")
+                    .where("m.epoch = s.epoch", "AND m.epoch = s.epoch", "")
+                    .where("m.epoch = ?", "AND m.epoch = ?", "AND ? IS NOT NULL")
+                    .where("m.replica_id = ?", "AND m.replica_id = ?", "AND ? IS NOT NULL")
+                    .where("JOIN fence ON", holder, "CROSS JOIN fence"),
+                Fault.CUT_OFF),
+            under(
+                Fence.without("the status that only a run under way has")
+                    .where("finished_at = now()", "AND r.status IN ('running', 'waiting')", ""),
+                Fault.COMMIT_IN_DOUBT),
+            sql(Fence.without("the status that only a queued run has").where(queued, queued, "")),
+            sql(
+                Fence.without("a new epoch at a takeover")
+                    .where("SET replica_id = ?, epoch", "<< 32) + 1", "<< 32)")),
+            sql(
+                Fence.without("a new epoch at a claim")
+                    .where("SET state = 'leased'", "<< 32) + 1", "<< 32)")),
+            under(
+                Fence.without("the life of the replica that claims")
+                    .where("granted AS", "AND state = 'live' FOR KEY SHARE", ""),
+                Fault.CUT_OFF),
+            under(
+                Fence.without("the second look before a burial")
+                    .where(
+                        "AS unlocked",
+                        "SELECT clock_timestamp()",
+                        "SELECT true OR clock_timestamp()"),
+                Fault.PAUSE,
+                Fault.CUT_SESSION),
+            under(
+                Fence.without("the fence of snapshots")
+                    .where(
+                        "SELECT EXISTS (",
+                        "AND m.epoch = ? AND m.state = 'leased'",
+                        "AND ? IS NOT NULL")
+                    .where("SELECT EXISTS (", holder, "LEFT JOIN fence ON true"),
+                Fault.CUT_OFF),
+            new Case(
+                Fence.without("self-fencing"),
+                Simulation.Plan.with(Fault.CUT_OFF).withoutDeadline()),
+            sql(
+                Fence.without("the order of turns")
+                    .where(head, head, "ORDER BY r.turn DESC LIMIT 1")))
         .filter(FencesTest::asked);
   }
 
