@@ -10,7 +10,7 @@ import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
-import io.turnkeeper.worker.Workers;
+import io.turnkeeper.worker.WorkerPool;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.OptionalInt;
@@ -72,7 +72,7 @@ public final class Orchestrator implements AutoCloseable {
       RunQueue queue,
       EventLog events,
       Snapshots snapshots,
-      Workers workers,
+      WorkerPool workers,
       Agents agents,
       Consumer<News> others) {}
 

@@ -6,7 +6,7 @@ import io.turnkeeper.db.Db;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
-import io.turnkeeper.worker.Workers;
+import io.turnkeeper.worker.WorkerPool;
 import java.nio.file.Path;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -27,7 +27,7 @@ record Tools(
     RunQueue queue,
     EventLog events,
     Snapshots snapshots,
-    Workers workers,
+    WorkerPool workers,
     Agents agents,
     TurnWriter writer,
     Meters meters,
