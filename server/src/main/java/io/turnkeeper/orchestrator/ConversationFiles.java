@@ -77,12 +77,9 @@ final class ConversationFiles {
     }
   }
 
-  void ensure() {
-    try {
-      Files.createDirectories(workDir());
-    } catch (IOException failed) {
-      throw new UncheckedIOException(failed);
-    }
+  /** Whether there is anything: the first process that is started here makes its HOME. */
+  boolean exist() {
+    return Files.exists(state());
   }
 
   /** Removes everything of the conversation from this disk. */

@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import io.turnkeeper.agents.Agent;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.RunId;
@@ -64,6 +63,9 @@ final class ConversationSession {
   private long idleSinceNanos;
   private boolean idle;
 
+  /** How the run under way got its memory back; only this session's thread looks at it. */
+  private @Nullable String restoreMode;
+
   ConversationSession(
       Tools tools, Remains remains, Claimed claimed, Consumer<ConversationSession> ended) {
     this.tools = tools;
@@ -78,7 +80,7 @@ final class ConversationSession {
             .threads()
             .newThread(() -> {
               try {
-                serve(claimed.run());
+                serve(new Next(claimed.run(), claimed.first()));
               } finally {
                 ended.accept(this);
               }
@@ -230,14 +232,21 @@ final class ConversationSession {
     }
   }
 
-  private void serve(Run first) {
+  /**
+   * A run that was started here.
+   *
+   * @param first it was never started before: its log is empty
+   */
+  private record Next(Run run, boolean first) {}
+
+  private void serve(Next claimed) {
     boolean clean = false;
     try {
-      @Nullable Run run = first;
-      while (run != null) {
-        run = turn(run);
-        if (run == null) {
-          run = awaitNext();
+      @Nullable Next next = claimed;
+      while (next != null) {
+        next = turn(next.run(), next.first());
+        if (next == null) {
+          next = awaitNext();
         }
       }
       clean = true;
@@ -255,9 +264,9 @@ final class ConversationSession {
   /**
    * Serves one run. Answers the next one, if its start was written together with this one's end.
    */
-  private @Nullable Run turn(Run run) {
-    Agent agent = writes.patiently(() -> current(run));
-    int seq = writes.patiently(() -> lastSeq(run));
+  private @Nullable Next turn(Run run, boolean first) {
+    Serving agent = writes.patiently(() -> Serving.of(tools, run));
+    int seq = first ? 0 : writes.patiently(() -> lastSeq(run));
     RunLog runLog =
         new RunLog(
             tools.writer()::submit,
@@ -280,6 +289,7 @@ final class ConversationSession {
     } finally {
       lock.unlock();
     }
+    restoreMode = null;
     try {
       Outcome outcome = attempt(now, agent);
       return finish(now, agent, outcome);
@@ -295,7 +305,7 @@ final class ConversationSession {
     }
   }
 
-  private Outcome attempt(ActiveRun now, Agent agent) {
+  private Outcome attempt(ActiveRun now, Serving agent) {
     Run run = now.run();
     try {
       now.record(
@@ -304,8 +314,9 @@ final class ConversationSession {
               .put("attempt", run.attempt())
               .put("agent_version", agent.version())
               .put("replica", lease.replica()));
-      if (agent.removed()) {
-        return Outcome.failed("agent_removed", "the agent " + agent.name() + " was removed");
+      if (!agent.removedName().isEmpty()) {
+        return Outcome.failed(
+            "agent_removed", "the agent " + agent.removedName() + " was removed");
       }
       if (ending() != null) {
         return stopped();
@@ -313,7 +324,7 @@ final class ConversationSession {
       String restored = host.ready(run, agent);
       tools.meters().restored(restored);
       now.record(Kinds.READY, Json.object().put("restore", restored));
-      writes.write(new Write.Facts(lease, run.id(), agent.version(), restored));
+      restoreMode = restored;
       if (!enterPrompt()) {
         return stopped();
       }
@@ -410,7 +421,7 @@ final class ConversationSession {
     };
   }
 
-  private @Nullable Run finish(ActiveRun now, Agent agent, Outcome outcome) {
+  private @Nullable Next finish(ActiveRun now, Serving agent, Outcome outcome) {
     if (outcome.lost()) {
       host.close();
       WorkerLoss decision =
@@ -436,33 +447,35 @@ final class ConversationSession {
             now.run().id(),
             outcome.status(),
             now.fold().messages(),
-            completed ? null : outcome.error());
-    Run next = settle(now, new Unsettled(settlement, outcome, saved));
+            completed ? null : outcome.error(),
+            restoreMode);
+    Next next = settle(now, new Unsettled(settlement, outcome, saved));
     tools.meters().runEnded(outcome.status().word(), Outcome.since(now.run(), tools.clock().now()));
     return next;
   }
 
   private record Unsettled(Settlement settlement, Outcome outcome, boolean saved) {}
 
-  private @Nullable Run settle(ActiveRun now, Unsettled end) {
+  /** Handed over right behind the run's last events: one commit for both where it can be. */
+  private @Nullable Next settle(ActiveRun now, Unsettled end) {
     ObjectNode data = end.outcome().terminal(now.fold());
-    now.log().awaitCommitted();
     boolean goOn = !wantsOut() && !tools.crowded().get();
     return next(
-        writes.write(
-            new Write.End(
-                end.settlement(),
-                now.log().next(Kinds.terminal(end.outcome().status()), data),
-                end.saved(),
-                goOn)));
+        writes.done(
+            now.log()
+                .end(
+                    Kinds.terminal(end.outcome().status()),
+                    data,
+                    terminal -> new Write.End(end.settlement(), terminal, end.saved(), goOn))));
   }
 
   /** What may not start yet is given back: here nobody would see when it may. */
-  private @Nullable Run next(Written.Done done) {
+  private @Nullable Next next(Written.Done done) {
     if (done.blocked()) {
       letGo();
     }
-    return done.next();
+    Run run = done.next();
+    return run == null ? null : new Next(run, done.first());
   }
 
   private void putBack(ActiveRun now, Outcome outcome, Duration delay) {
@@ -478,12 +491,12 @@ final class ConversationSession {
   }
 
   /** Waits with a warm worker. Answers the next run, or null when the lease is to be given back. */
-  private @Nullable Run awaitNext() {
+  private @Nullable Next awaitNext() {
     while (true) {
       if (tools.crowded().get() || !awaitNews()) {
         return null;
       }
-      Run next = next(writes.writeOnce(new Write.Next(lease)));
+      Next next = next(writes.writeOnce(new Write.Next(lease)));
       if (next != null) {
         return next;
       }
@@ -532,13 +545,6 @@ final class ConversationSession {
 
   private int lastSeq(Run run) {
     return tools.db().inTx(tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
-  }
-
-  private Agent current(Run run) {
-    return tools
-        .agents()
-        .current(run.organization(), run.agent())
-        .orElseThrow(() -> new IllegalStateException("a run of an agent that never was"));
   }
 
   private @Nullable Ending ending() {

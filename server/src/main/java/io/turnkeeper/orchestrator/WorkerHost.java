@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.AgentDefinition;
 import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import io.turnkeeper.base.Conversation;
@@ -48,6 +47,10 @@ final class WorkerHost {
   private volatile @Nullable Worker worker;
   private volatile boolean killed;
   private int workerVersion;
+
+  /** No snapshot of the conversation is kept: then one of no files at all says nothing new. */
+  private boolean nothingStored;
+
   private Duration idleTimeout = Duration.ZERO;
 
   /**
@@ -74,7 +77,7 @@ final class WorkerHost {
    * Makes a worker ready for the run: the warm one, or a new one on the newest snapshot's files.
    * Answers how its memory came back.
    */
-  String ready(Run run, Agent agent) throws WorkerFailure, InterruptedException {
+  String ready(Run run, Serving agent) throws WorkerFailure, InterruptedException {
     AgentDefinition definition = agent.definition();
     Worker warm = worker;
     idleTimeout = definition.timeouts().idle();
@@ -85,10 +88,13 @@ final class WorkerHost {
     close();
     Session previous =
         writes.patiently(() -> Optional.ofNullable(restoreFiles(definition))).orElse(null);
-    files.ensure();
     files.dirty();
+    // A command has no memory to bring back, so nobody would read it.
+    boolean remembers = definition.kind() != AgentDefinition.Kind.COMMAND;
     String transcript =
-        run.turn() > 1 ? writes.patiently(() -> Transcripts.before(tools, run)) : "";
+        remembers && run.turn() > 1
+            ? writes.patiently(() -> Transcripts.before(tools, run))
+            : "";
     Worker started = start(spec(definition), previous, transcript);
     workerVersion = agent.version();
     worker = started;
@@ -117,7 +123,7 @@ final class WorkerHost {
     }
   }
 
-  TurnEnd prompt(Agent agent, ActiveRun now) throws InterruptedException {
+  TurnEnd prompt(Serving agent, ActiveRun now) throws InterruptedException {
     Worker live = worker;
     if (live == null) {
       return new TurnEnd.Failed("worker_died", "the worker is gone");
@@ -195,6 +201,9 @@ final class WorkerHost {
   boolean save(ActiveRun now, AgentDefinition definition) {
     Worker live = worker;
     Optional<Session> session = live == null ? Optional.empty() : live.session();
+    if (nothingStored && session.isEmpty() && !files.exist()) {
+      return false;
+    }
     ObjectNode kept = Json.object();
     session.ifPresent(s -> kept.put("id", s.id()).put("cwd", s.cwd()));
     boolean[] unknown = {false};
@@ -221,6 +230,7 @@ final class WorkerHost {
       case Saved.Stored stored -> {
         tools.meters().snapshot(stored.addedBytes());
         files.clean(now.run().id());
+        nothingStored = false;
         if (!stored.cutShort().isEmpty()) {
           warn(now, "state_line_incomplete", incomplete(stored.cutShort()));
         }
@@ -264,7 +274,8 @@ final class WorkerHost {
   private @Nullable Session restoreFiles(AgentDefinition definition) {
     Conversation conversation = lease.conversation();
     Optional<SnapshotInfo> newest = tools.snapshots().newest(conversation);
-    if (newest.isEmpty()) {
+    nothingStored = newest.isEmpty();
+    if (nothingStored) {
       files.wipe();
       return null;
     }

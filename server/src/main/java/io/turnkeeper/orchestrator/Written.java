@@ -7,10 +7,11 @@ import org.jspecify.annotations.Nullable;
 sealed interface Written {
   /**
    * @param next the run that was started, where one was asked for and could be
+   * @param first that run was never started before: its log is empty
    * @param blocked one was asked for and is there, but may not start now
    */
-  record Done(@Nullable Run next, boolean blocked) implements Written {
-    static final Done PLAIN = new Done(null, false);
+  record Done(@Nullable Run next, boolean first, boolean blocked) implements Written {
+    static final Done PLAIN = new Done(null, false, false);
   }
 
   /**
