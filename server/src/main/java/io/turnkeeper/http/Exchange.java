@@ -85,6 +85,29 @@ public final class Exchange {
         .map(text -> text.substring(BEARER.length()).strip());
   }
 
+  /** A cookie's value. */
+  public Optional<String> cookie(String name) {
+    for (String pair : header("cookie").orElse("").split(";", -1)) {
+      int equals = pair.indexOf('=');
+      if (equals > 0 && pair.substring(0, equals).strip().equals(name)) {
+        return Optional.of(pair.substring(equals + 1).strip());
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Whether the peer speaks to this server, or to the proxy before it, over TLS. */
+  public boolean secure() {
+    return context.req().isSecure()
+        || header("x-forwarded-proto").filter(proto -> proto.equals("https")).isPresent();
+  }
+
+  /** The query as the client sent it; empty when there is none. */
+  public String queryString() {
+    String query = context.req().getQueryString();
+    return query == null ? "" : query;
+  }
+
   /** A query parameter's first value, decoded. */
   public Optional<String> query(String name) {
     String value = context.queryParam(name);
@@ -248,6 +271,12 @@ public final class Exchange {
     } catch (IOException gone) {
       throw new StreamClosed(StreamClosed.Reason.PEER);
     }
+  }
+
+  /** Answers 303: what came of a form is to be seen at another path. */
+  public void seeOther(String location) {
+    responseHeader("Location", location);
+    empty(303);
   }
 
   /** Answers 204, or another status without a body. */
