@@ -6,7 +6,8 @@ final class TenancySql {
   static final String FIND_KEY =
       """
       -- cross-tenant: the key is what says which organization the caller belongs to
-      SELECT k.secret_hash, k.role, k.name AS key_name, k.organization_id, o.name AS organization_name
+      SELECT k.secret_hash, k.role, k.agent_id, k.name AS key_name, k.organization_id,
+             o.name AS organization_name
         FROM api_keys k
         JOIN organizations o ON o.id = k.organization_id
        WHERE k.id = :id AND k.revoked_at IS NULL
@@ -66,14 +67,14 @@ final class TenancySql {
 
   static final String INSERT_KEY =
       """
-      INSERT INTO api_keys (id, organization_id, name, role, secret_hash)
-      VALUES (:id, :organization_id, :name, :role, :secret_hash)
-      RETURNING id, name, role, created_at, revoked_at
+      INSERT INTO api_keys (id, organization_id, name, role, agent_id, secret_hash)
+      VALUES (:id, :organization_id, :name, :role, :agent_id, :secret_hash)
+      RETURNING id, name, role, agent_id, created_at, revoked_at
       """;
 
   static final String LIST_KEYS =
       """
-      SELECT id, name, role, created_at, revoked_at
+      SELECT id, name, role, agent_id, created_at, revoked_at
         FROM api_keys
        WHERE organization_id = :organization_id
        ORDER BY created_at, id
@@ -94,6 +95,6 @@ final class TenancySql {
       UPDATE api_keys
          SET revoked_at = coalesce(revoked_at, now())
        WHERE organization_id = :organization_id AND id = :id
-      RETURNING id, name, role, created_at, revoked_at
+      RETURNING id, name, role, agent_id, created_at, revoked_at
       """;
 }
