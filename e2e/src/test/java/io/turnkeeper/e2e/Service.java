@@ -32,16 +32,21 @@ final class Service implements AutoCloseable {
     this.marks = new Marks(scratch.resolve("marks"));
   }
 
-  static Service start(Path scratch, int count, String databaseUrl) {
-    return start(scratch, java.util.Collections.nCopies(count, databaseUrl));
+  /**
+   * @param options of every replica
+   */
+  static Service start(Path scratch, int count, String databaseUrl, String... options) {
+    return start(scratch, java.util.Collections.nCopies(count, databaseUrl), options);
   }
 
   /** One replica for each URL of the one database. */
-  static Service start(Path scratch, List<String> databaseUrls) {
+  static Service start(Path scratch, List<String> databaseUrls, String... options) {
     Service service = new Service(scratch);
     for (String url : databaseUrls) {
       Path data = scratch.resolve("replica-" + service.replicas.size());
-      service.replicas.add(Turnkeeper.of(data, "--database-url", url));
+      List<String> all = new ArrayList<>(List.of("--database-url", url));
+      all.addAll(List.of(options));
+      service.replicas.add(Turnkeeper.of(data, all.toArray(String[]::new)));
     }
     try {
       // The first one makes the schema and the key.

@@ -132,6 +132,15 @@ final class Messages {
         (ArrayNode) data.path("options"));
   }
 
+  /** A question as it stands in the log. */
+  static ObjectNode asked(ObjectNode data) {
+    PermissionRequest request = permission(data);
+    ObjectNode asked = Json.object().put("id", request.id());
+    asked.set("tool_call", request.toolCall());
+    asked.set("options", request.options());
+    return asked;
+  }
+
   static boolean offers(ArrayNode options, String id) {
     for (JsonNode option : options) {
       if (option.path("optionId").asString("").equals(id)) {

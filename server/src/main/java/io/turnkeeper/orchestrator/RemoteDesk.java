@@ -124,6 +124,15 @@ final class RemoteDesk implements AutoCloseable {
     return db.inTx(tx -> work.messages(tx, run.organization(), run.id(), after, limit));
   }
 
+  /** All that was accepted of the worker of the run's last attempt; none when it had none. */
+  List<Message> said(Run run) {
+    return db.inTx(tx ->
+        work.lock(tx, run.organization(), run.id())
+            .filter(turn -> turn.attempt() == run.attempt())
+            .map(turn -> work.messages(tx, run.organization(), run.id(), 0, Integer.MAX_VALUE))
+            .orElse(List.of()));
+  }
+
   Optional<Standing> standing(Run run) {
     return db.inTx(tx -> work.standings(tx, List.of(run.id()))).stream().findFirst();
   }

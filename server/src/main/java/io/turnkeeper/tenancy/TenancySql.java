@@ -68,7 +68,7 @@ final class TenancySql {
   static final String INSERT_KEY =
       """
       INSERT INTO api_keys (id, organization_id, name, role, agent_id, secret_hash)
-      VALUES (:id, :organization_id, :name, :role, :agent_id, :secret_hash)
+      VALUES (:id, :organization_id, :name, :role, :agent_id::uuid, :secret_hash)
       RETURNING id, name, role, agent_id, created_at, revoked_at
       """;
 

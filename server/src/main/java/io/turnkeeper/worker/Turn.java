@@ -24,6 +24,17 @@ public record Turn(
     @Nullable String runToken,
     @Nullable String traceparent) {
 
+  /** Without a token. */
+  public Turn(
+      String runId,
+      String threadId,
+      int attempt,
+      boolean interrupted,
+      JsonNode input,
+      @Nullable String traceparent) {
+    this(runId, threadId, attempt, interrupted, input, null, traceparent);
+  }
+
   /** Without a token and a trace. */
   public Turn(String runId, String threadId, int attempt, boolean interrupted, JsonNode input) {
     this(runId, threadId, attempt, interrupted, input, null, null);
