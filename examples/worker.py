@@ -148,7 +148,7 @@ def stream(worker, concurrency):
                         elif event == "news" and data["run_id"] in runs:
                             threading.Thread(target=hear, args=(runs[data["run_id"]],), daemon=True).start()
                         elif event == "replaced":
-                            sys.exit("another worker is called " + worker)
+                            sys.exit("another worker is called %s, or our key was revoked" % worker)
                 runs = {id: run for id, run in runs.items() if not run.over.is_set()}
         except urllib.error.HTTPError as refused:
             if refused.code < 500:

@@ -253,7 +253,9 @@ class RemoteWorkerTest {
                   "options",
                       List.of(Map.of("optionId", "yes", "name", "Yes", "kind", "allow_once"))))
           .expect(200);
-      Awaitility.await("the run waits for a person").atMost(SOON).until(() -> status(run), "waiting"::equals);
+      Awaitility.await("the run waits for a person")
+          .atMost(SOON)
+          .until(() -> status(run), "waiting"::equals);
       String next = there.run(thread, "asking", "and this too");
       there.post(
           "/threads/" + thread + "/runs/" + run + "/permissions/p1", Map.of("option_id", "yes"));
@@ -398,5 +400,141 @@ class RemoteWorkerTest {
     Remote.as(here, here.key(), "POST", "/worker/claim", Map.of()).expect(403);
     Remote.as(here, key, "POST", "/worker/heartbeat", Map.of()).expect(403);
     here.get("/admin/whoami").expect(200);
+  }
+
+  /** Talks to an example as it is; both remember what they were told by their snapshots alone. */
+  private static void answers(String agent, String worker, Turnkeeper asked) {
+    String thread = asked.newThread();
+    assertThat(asked.ask(thread, agent, "good morning"))
+        .isEqualTo(worker + " heard: GOOD MORNING (message 1 here)");
+    assertThat(asked.ask(thread, agent, "again"))
+        .isEqualTo(worker + " heard: AGAIN (message 2 here)");
+  }
+
+  private static Map<String, String> environment(Turnkeeper replica, String key, String name) {
+    return Map.of(
+        "TURNKEEPER_URL", replica.url(), "TURNKEEPER_API_KEY", key, "WORKER_NAME", name);
+  }
+
+  private static Path example(String name) {
+    return Path.of("..", "examples", name).toAbsolutePath().normalize();
+  }
+
+  @Test
+  void the_python_example_works_as_it_is() {
+    String key = agent("python", Map.of());
+    try (Npm.Running worker =
+        Npm.start(
+            scratch,
+            scratch.resolve("python.log"),
+            environment(here, key, "py"),
+            "python3",
+            example("worker.py").toString(),
+            "--name",
+            "py")) {
+      worker.waitFor(java.util.regex.Pattern.compile("connected as py"));
+      answers("python", "py", there);
+    }
+  }
+
+  @Test
+  void the_typescript_example_works_as_it_is() throws Exception {
+    Path compiled = scratch.resolve("worker.mjs");
+    Process compiler =
+        new ProcessBuilder(
+                Npm.program("esbuild"),
+                example("worker.ts").toString(),
+                "--format=esm",
+                "--outfile=" + compiled)
+            .inheritIO()
+            .start();
+    assertThat(compiler.waitFor()).isZero();
+    String key = agent("typescript", Map.of());
+    try (Npm.Running worker =
+        Npm.start(
+            scratch,
+            scratch.resolve("typescript.log"),
+            environment(there, key, "ts"),
+            "node",
+            compiled.toString())) {
+      worker.waitFor(java.util.regex.Pattern.compile("asking as ts"));
+      answers("typescript", "ts", here);
+      String thread = here.newThread();
+      String run = here.run(thread, "typescript", "May I?");
+      Awaitility.await("it asks").atMost(SOON).until(() -> status(run), "waiting"::equals);
+      here.post(
+          "/threads/" + thread + "/runs/" + run + "/permissions/question-2",
+          Map.of("option_id", "yes"));
+      assertThat(here.ended(run, SOON).get("status").asString()).isIn("completed", "waiting");
+      Awaitility.await("it goes on").atMost(SOON).until(() -> status(run), "completed"::equals);
+      assertThat(answer(here, thread)).contains("you may. ");
+    }
+  }
+
+  /** What an agent's tool may do with its run's token; all else says that it may not. */
+  private static final Map<String, Integer> OPEN =
+      Map.of("GET /worker/thread", 200, "POST /worker/heartbeat", 200, "POST /worker/events", 200);
+
+  private static void assertNarrow(JsonNode said) {
+    said.properties()
+        .forEach(answer -> {
+          if (answer.getKey().contains(" /")) {
+            if (OPEN.containsKey(answer.getKey())) {
+              assertThat(answer.getValue().asInt()).as(answer.getKey()).isEqualTo(200);
+            } else {
+              assertThat(answer.getValue().asInt()).as(answer.getKey()).isIn(401, 403);
+            }
+          }
+        });
+  }
+
+  @Test
+  void an_agent_s_tools_act_as_its_run_alone_and_with_a_new_token_for_each_run() {
+    here.addAgent(
+        Map.of(
+            "name",
+            "tools",
+            "kind",
+            "acp",
+            "command",
+            List.of("node", Npm.home().resolve("agents/token-acp.mjs").toString())));
+    String thread = here.newThread();
+    JsonNode first = Turnkeeper.JSON.readTree(here.ask(thread, "tools", "one"));
+    JsonNode second = Turnkeeper.JSON.readTree(here.ask(thread, "tools", "two"));
+    assertNarrow(first);
+    assertNarrow(second);
+    assertThat(first.get("pid")).as("the same process").isEqualTo(second.get("pid"));
+    assertThat(first.get("thread").asInt()).isEqualTo(1);
+    assertThat(second.get("thread").asInt()).isEqualTo(3);
+    assertThat(first.get("token")).isNotEqualTo(second.get("token"));
+    for (Turnkeeper replica : List.of(here, there)) {
+      for (JsonNode said : List.of(first, second)) {
+        Remote.as(replica, said.get("token").asString(), "GET", "/worker/thread", null)
+            .expect(409);
+      }
+    }
+    String run =
+        here.get("/threads/" + thread + "/runs").expect(200).body().get(0).get("run_id").asString();
+    assertThat(Service.events(here, run).toString()).contains("a tool").contains("custom");
+  }
+
+  @Test
+  void a_command_has_the_token_of_its_run_in_its_environment() {
+    here.addAgent(
+        Map.of(
+            "name",
+            "command-tools",
+            "kind",
+            "command",
+            "command",
+            List.of(
+                "/bin/sh",
+                "-c",
+                "test \"$TURNKEEPER_RUN_TOKEN\" = \"$(cat $TURNKEEPER_RUN_TOKEN_FILE)\" || exit 9;"
+                    + " node -e 'fetch(process.env.TURNKEEPER_URL + \"/worker/thread\", {headers:"
+                    + " {authorization: \"Bearer \" + process.env.TURNKEEPER_RUN_TOKEN}})"
+                    + ".then(r => r.text()).then(console.log)'")));
+    assertThat(here.ask(here.newThread(), "command-tools", "what is said here"))
+        .contains("what is said here");
   }
 }

@@ -36,6 +36,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -236,7 +237,7 @@ final class RemoteDesk implements AutoCloseable {
     private final Map<Long, RunId> given;
     private Set<RunId> hints = new LinkedHashSet<>();
     private boolean woken;
-    private volatile boolean replaced;
+    private volatile @Nullable Over over;
 
     private Connection(Connected me, int capacity, boolean polls) {
       this.me = me;
@@ -334,19 +335,19 @@ final class RemoteDesk implements AutoCloseable {
     }
 
     @Override
-    public boolean replaced() {
-      return replaced;
+    public Optional<Over> over() {
+      return Optional.ofNullable(over);
     }
 
-    private void replace() {
-      replaced = true;
+    private void end(Over why) {
+      over = why;
       wake();
     }
 
     @Override
     public void close() {
       connections.remove(this);
-      if (!polls && !replaced) {
+      if (!polls && over == null) {
         try {
           db.useTx(tx -> work.leave(tx, me));
         } catch (Refusal.Unavailable away) {
@@ -387,7 +388,14 @@ final class RemoteDesk implements AutoCloseable {
     Set<UUID> kept =
         db.inTx(tx -> work.stay(tx, all.stream().map(it -> it.me).toList(), deadline()));
     stayedNanos = now;
-    all.stream().filter(it -> !kept.contains(it.me.connection())).forEach(Connection::replace);
+    List<Connection> ended =
+        all.stream().filter(it -> !kept.contains(it.me.connection())).toList();
+    if (!ended.isEmpty()) {
+      Set<UUID> there =
+          db.inTx(tx -> work.present(tx, ended.stream().map(it -> it.me).toList()));
+      ended.forEach(it ->
+          it.end(there.contains(it.me.id()) ? WorkerLink.Over.REPLACED : WorkerLink.Over.DROPPED));
+    }
   }
 
   /** The workers of each agent of the organization that are there now, on whichever replica. */

@@ -3,6 +3,7 @@ package io.turnkeeper.orchestrator;
 import io.turnkeeper.base.RunId;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /** A worker from elsewhere that is connected here, until it is closed. Belongs to one thread. */
 public sealed interface WorkerLink extends AutoCloseable permits RemoteDesk.Connection {
@@ -18,8 +19,16 @@ public sealed interface WorkerLink extends AutoCloseable permits RemoteDesk.Conn
   /** Has {@link #await} return. May be called by any thread. */
   void wake();
 
-  /** Whether another connection has its name by now, or its key was revoked. */
-  boolean replaced();
+  /** Why the link is to be closed; empty while it is good. */
+  Optional<Over> over();
+
+  /** Why a worker is no longer connected here. */
+  enum Over {
+    /** Another connection has its name by now, or its key was revoked. */
+    REPLACED,
+    /** A run was lost with it. It may connect again. */
+    DROPPED
+  }
 
   @Override
   void close();

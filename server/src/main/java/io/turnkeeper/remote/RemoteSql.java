@@ -28,6 +28,13 @@ final class RemoteSql {
       RETURNING w.connection
       """;
 
+  /** Those that have a row, be it another connection's. */
+  static final String PRESENT =
+      """
+      SELECT w.id FROM workers w -- cross-tenant: a replica serves all tenants
+       WHERE w.id = ANY (:ids::uuid[])
+      """;
+
   static final String LEAVE =
       """
       DELETE FROM workers
@@ -174,7 +181,25 @@ final class RemoteSql {
       """
       UPDATE worker_turns SET state = 'ended', deadline_at = now()
        WHERE organization_id = :organization_id AND run_id = :run AND epoch = :epoch
-         AND attempt = :attempt AND state <> 'ended' AND (NOT :if_silent OR deadline_at < now())
+         AND attempt = :attempt AND state <> 'ended'
+      """;
+
+  /**
+   * The same, if it is past its deadline. A worker that lost a run counts as gone until it says
+   * something: its connection may be open for long after its machine is off.
+   */
+  static final String CLOSE_SILENT =
+      """
+      WITH closed AS (
+        UPDATE worker_turns SET state = 'ended', deadline_at = now()
+         WHERE organization_id = :organization_id AND run_id = :run AND epoch = :epoch
+           AND attempt = :attempt AND state <> 'ended' AND deadline_at < now()
+        RETURNING organization_id, worker_id
+      ), gone AS (
+        DELETE FROM workers w USING closed c
+         WHERE w.organization_id = c.organization_id AND w.id = c.worker_id
+      )
+      SELECT count(*) FROM closed
       """;
 
   static final String CANCEL =

@@ -68,6 +68,15 @@ public final class RemoteWork {
                 .list());
   }
 
+  /** Those of the workers that are there, through whichever connection. */
+  public Set<UUID> present(Tx tx, Collection<Connected> workers) {
+    return new HashSet<>(
+        tx.query(RemoteSql.PRESENT)
+            .bindArray("ids", UUID.class, workers.stream().map(Connected::id).toList())
+            .mapTo(UUID.class)
+            .list());
+  }
+
   /** It is gone, unless another connection has its name by now. */
   public void leave(Tx tx, Connected worker) {
     tx.update(RemoteSql.LEAVE)
@@ -239,16 +248,15 @@ public final class RemoteWork {
 
   /** Takes the run back: nothing more is accepted of its worker. False when it had ended before. */
   public boolean close(Tx tx, LeaseToken lease, Taken turn) {
-    return close(tx, lease, turn, false);
+    return of(tx.update(RemoteSql.CLOSE), lease, turn).execute() == 1;
   }
 
-  /** The same, if its worker or the offer is past its deadline now. */
+  /**
+   * The same, if its worker or the offer is past its deadline now. The worker counts as gone then,
+   * until it connects again.
+   */
   public boolean closeSilent(Tx tx, LeaseToken lease, Taken turn) {
-    return close(tx, lease, turn, true);
-  }
-
-  private static boolean close(Tx tx, LeaseToken lease, Taken turn, boolean ifSilent) {
-    return of(tx.update(RemoteSql.CLOSE), lease, turn).bind("if_silent", ifSilent).execute() == 1;
+    return of(tx.query(RemoteSql.CLOSE_SILENT), lease, turn).mapTo(Long.class).one() == 1;
   }
 
   /** Lets the worker know that it is to stop. */

@@ -23,6 +23,7 @@ import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Why;
 import io.turnkeeper.remote.RemoteWork;
+import io.turnkeeper.remote.Taken;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.tenancy.Tenancy;
 import io.turnkeeper.tokens.RunScope;
@@ -117,14 +118,14 @@ class WorkerPortTest {
     post(agent, "c-2");
     post(agent, "c-3");
     assertThat(claims(agent)).isEmpty();
-    assertThat(db.inTx(tx -> queue.why(tx, organization, first)))
-        .contains(new Why.NoWorker());
+    Optional<Why> why = db.inTx(tx -> queue.why(tx, organization, first));
+    assertThat(why).contains(new Why.NoWorker());
     try (WorkerLink link = connect(agent, "w", 2)) {
       db.useTx(tx -> queue.liftHeld(tx, 100));
       assertThat(claims(agent)).hasSize(2);
       db.useTx(tx -> queue.liftHeld(tx, 100));
       assertThat(claims(agent)).isEmpty();
-      assertThat(link.replaced()).isFalse();
+      assertThat(link.over()).isEmpty();
       assertThat(port.connected(organization))
           .containsEntry(agent.id(), new RemoteWork.Crew(1, 2));
     }
@@ -188,24 +189,29 @@ class WorkerPortTest {
   @Test
   void what_the_holder_took_back_is_refused_at_once() {
     Scene scene = scene("closed");
-    assertThat(
-            db.inTx(tx ->
-                work.closeSilent(
-                    tx,
-                    scene.claimed().lease(),
-                    new io.turnkeeper.remote.Taken(
-                        scene.run(), scene.scope().epoch(), scene.scope().attempt()))))
-        .as("its deadline has not passed")
-        .isFalse();
-    db.useTx(tx ->
-        work.close(
-            tx,
-            scene.claimed().lease(),
-            new io.turnkeeper.remote.Taken(
-                scene.run(), scene.scope().epoch(), scene.scope().attempt())));
+    Taken turn = new Taken(scene.run(), scene.scope().epoch(), scene.scope().attempt());
+    boolean early = db.inTx(tx -> work.closeSilent(tx, scene.claimed().lease(), turn));
+    assertThat(early).as("its deadline has not passed").isFalse();
+    db.useTx(tx -> work.close(tx, scene.claimed().lease(), turn));
     assertCode(() -> port.respond(scene.scope(), events(text(1, "x"))), "run_over");
     assertCode(() -> port.heartbeat(scene.scope()), "run_over");
     assertCode(() -> port.putSnapshot(scene.scope(), scene.run(), bytes("x")), "run_over");
+  }
+
+  @Test
+  void a_worker_that_lost_a_run_counts_as_gone_until_it_connects_again() {
+    Scene scene = scene("silent");
+    AgentId agent = scene.scope().agent();
+    assertThat(port.connected(organization)).containsKey(agent);
+    db.useTx(tx ->
+        tx.update("UPDATE worker_turns SET deadline_at = now() - interval '1 s' WHERE run_id = :run")
+            .bind("run", scene.run().value())
+            .execute());
+    Taken turn = new Taken(scene.run(), scene.scope().epoch(), scene.scope().attempt());
+    boolean closed = db.inTx(tx -> work.closeSilent(tx, scene.claimed().lease(), turn));
+    assertThat(closed).isTrue();
+    assertThat(port.connected(organization)).doesNotContainKey(agent);
+    assertCode(() -> port.heartbeat(scene.scope()), "run_over");
   }
 
   @Test
@@ -376,10 +382,9 @@ class WorkerPortTest {
 
   private void offer(Claimed claimed) {
     Run run = claimed.run();
-    assertThat(
-            db.inTx(tx ->
-                work.offer(tx, claimed.lease(), run.id(), run.attempt(), DEADLINE)))
-        .isTrue();
+    boolean offered =
+        db.inTx(tx -> work.offer(tx, claimed.lease(), run.id(), run.attempt(), DEADLINE));
+    assertThat(offered).isTrue();
   }
 
   private void append(Scene scene, int seq, String kind, ObjectNode data) {

@@ -16,6 +16,8 @@ import io.turnkeeper.tokens.RunScope;
 import io.turnkeeper.tokens.RunTokens;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -84,13 +86,18 @@ public final class WorkerRoutes {
             caller,
             exchange.query("worker").orElse(null),
             exchange.queryInt("concurrency", 1, 1, CAPACITY_MAX));
+    // So often that a peer that is gone is noticed before a run that was lost with it comes back.
+    Duration sixth = port.deadline().dividedBy(6);
+    Duration beat = sixth.compareTo(HEARTBEAT) < 0 ? sixth : HEARTBEAT;
     SseStream out = exchange.sse();
     try (WorkerLink link = port.connect(who)) {
       out.onClose(link::wake);
       out.send("ready", null, welcome(who));
       while (out.isOpen()) {
-        if (link.replaced()) {
-          out.send("replaced", null, Json.object().put("worker", who.name()));
+        Optional<WorkerLink.Over> over = link.over();
+        if (over.isPresent()) {
+          String word = over.get().name().toLowerCase(Locale.ROOT);
+          out.send(word, null, Json.object().put("worker", who.name()));
           break;
         }
         for (Assignment assignment : link.take()) {
@@ -98,7 +105,7 @@ public final class WorkerRoutes {
         }
         link.news()
             .forEach(run -> out.send("news", null, Json.object().put("run_id", run.toString())));
-        link.await(HEARTBEAT);
+        link.await(beat);
         out.heartbeat();
       }
       out.end();
