@@ -531,7 +531,9 @@ final class ConversationSession {
   }
 
   private int lastSeq(Run run) {
-    return tools.db().inTx(run.organization(), tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
+    return tools
+        .db()
+        .inTx(run.organization(), tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
   }
 
   private Agent current(Run run) {

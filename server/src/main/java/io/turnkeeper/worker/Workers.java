@@ -63,7 +63,9 @@ public final class Workers implements AutoCloseable {
                   spawn(spec, Map.of()),
                   spec,
                   new AcpWorker.Remembered(previous, transcript));
-          case COMMAND -> new CommandWorker(extraEnv -> spawn(spec, extraEnv), config);
+          case COMMAND ->
+              new CommandWorker(
+                  extraEnv -> spawn(spec, extraEnv), config, new Secrets(spec.env().values()));
         };
     workers.removeIf(other -> !other.alive());
     workers.add(worker);
