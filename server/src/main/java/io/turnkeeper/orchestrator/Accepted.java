@@ -1,5 +1,6 @@
 package io.turnkeeper.orchestrator;
 
+import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.RunId;
 
 /**
@@ -7,4 +8,4 @@ import io.turnkeeper.base.RunId;
  *
  * @param replayed its idempotency key was used for the same message before: this is that one's run
  */
-public record Accepted(RunId run, boolean replayed) {}
+public record Accepted(RunId run, Conversation conversation, boolean replayed) {}

@@ -78,7 +78,12 @@ final class RunTranslator {
       }
       case "run.failed", "run.timeout" -> {
         JsonNode error = data.path("error");
-        frames.add(new Frame("error", Shapes.error(error)));
+        frames.add(
+            new Frame(
+                "error",
+                Json.object()
+                    .put("error", error.path("code").asString("error"))
+                    .put("message", error.path("message").asString(""))));
         ended = true;
       }
       default -> {}
