@@ -112,7 +112,9 @@ public final class Agents {
   /** An agent as a client means it, by its name or its id. */
   public record Meant(OrganizationId organization, String nameOrId) {}
 
-  /** As {@link #find}, for many in one statement; those that are not there are not in the answer. */
+  /**
+   * As {@link #find}, for many in one statement; those that are not there are not in the answer.
+   */
   public Map<Meant, Agent> findAll(Tx tx, Collection<Meant> wanted) {
     List<Meant> each = wanted.stream().distinct().toList();
     Map<Meant, Agent> found = new HashMap<>();

@@ -315,8 +315,7 @@ final class ConversationSession {
               .put("agent_version", agent.version())
               .put("replica", lease.replica()));
       if (!agent.removedName().isEmpty()) {
-        return Outcome.failed(
-            "agent_removed", "the agent " + agent.removedName() + " was removed");
+        return Outcome.failed("agent_removed", "the agent " + agent.removedName() + " was removed");
       }
       if (ending() != null) {
         return stopped();

@@ -112,10 +112,8 @@ public final class Conversations {
           throw new Refusal.Conflict(
               "thread_has_another_assistant",
               "the thread belongs to another assistant; use one thread for each");
-      case Mailroom.Receipt.NoConversation missing ->
-          throw new Refusal.NotFound("thread", id);
-      case Mailroom.Receipt.NoAgent missing ->
-          throw new Refusal.NotFound("agent", turn.agent());
+      case Mailroom.Receipt.NoConversation missing -> throw new Refusal.NotFound("thread", id);
+      case Mailroom.Receipt.NoAgent missing -> throw new Refusal.NotFound("agent", turn.agent());
       case Mailroom.Receipt.Queued(Conversation conversation, Enqueued answer) ->
           accepted(conversation, answer);
     };

@@ -78,16 +78,14 @@ final class Mailroom implements AutoCloseable {
         letters.stream().filter(letter -> known.containsKey(letter.agent())).toList();
     Iterator<Receipt> receipts = deliver(tx, deliverable, known).iterator();
     return letters.stream()
-        .map(letter ->
-            known.containsKey(letter.agent()) ? receipts.next() : new Receipt.NoAgent())
+        .map(letter -> known.containsKey(letter.agent()) ? receipts.next() : new Receipt.NoAgent())
         .toList();
   }
 
   private List<Receipt> deliver(Tx tx, List<Letter> letters, Map<Agents.Meant, Agent> known) {
     List<Wanted> wanted = new ArrayList<>();
     letters.forEach(letter -> wanted.add(letter.to().apply(agent(known, letter))));
-    List<Resolved> resolved =
-        wanted.isEmpty() ? List.of() : conversations.resolve(tx, wanted);
+    List<Resolved> resolved = wanted.isEmpty() ? List.of() : conversations.resolve(tx, wanted);
     List<NewRun> runs = new ArrayList<>();
     for (int i = 0; i < letters.size(); i++) {
       if (resolved.get(i) instanceof Resolved.Found(Conversation conversation)) {

@@ -92,9 +92,7 @@ final class WorkerHost {
     // A command has no memory to bring back, so nobody would read it.
     boolean remembers = definition.kind() != AgentDefinition.Kind.COMMAND;
     String transcript =
-        remembers && run.turn() > 1
-            ? writes.patiently(() -> Transcripts.before(tools, run))
-            : "";
+        remembers && run.turn() > 1 ? writes.patiently(() -> Transcripts.before(tools, run)) : "";
     Worker started = start(spec(definition), previous, transcript);
     workerVersion = agent.version();
     worker = started;
