@@ -8,6 +8,7 @@ import io.turnkeeper.telemetry.TraceContext;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -30,6 +31,7 @@ public final class Exchange {
   private final HttpConfig config;
   private final String requestId;
   private final TraceContext trace;
+  private final long beganNanos = System.nanoTime();
   private byte @Nullable [] body;
   private @Nullable LongResponse longResponse;
 
@@ -50,6 +52,11 @@ public final class Exchange {
   /** The path as the client sent it, percent-encoded, without the query. */
   public String path() {
     return context.path();
+  }
+
+  /** How long this server has worked on it. */
+  public Duration age() {
+    return Duration.ofNanos(System.nanoTime() - beganNanos);
   }
 
   /** What names this request in logs and problems. */

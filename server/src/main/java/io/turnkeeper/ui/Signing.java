@@ -13,6 +13,7 @@ import io.turnkeeper.tenancy.Sessions;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -51,6 +52,12 @@ final class Signing {
   interface Action {
     /** Where to see what came of it. */
     Done act(Exchange exchange, View view, Form form) throws Exception;
+  }
+
+  /** Does what a form asks for, and shows what came of it. */
+  @FunctionalInterface
+  interface ActionPage {
+    String html(Exchange exchange, View view, Form form) throws Exception;
   }
 
   /**
@@ -93,13 +100,29 @@ final class Signing {
             });
   }
 
+  /** What a form asks for, where its answer is shown this once: a page of its own. */
+  Handler actionPage(Role role, ActionPage action) {
+    return exchange ->
+        guarded(
+            exchange,
+            view -> {
+              Form form = Form.of(exchange);
+              checkToken(exchange, view, form);
+              view.caller().require(role);
+              html(exchange, 200, action.html(exchange, view, form));
+            });
+  }
+
   /** Whether the session of a stream is still good. */
   boolean stillIn(Exchange exchange) {
     return exchange.cookie(COOKIE).flatMap(parts.sessions()::caller).isPresent();
   }
 
-  /** Sends a page's HTML. */
+  /** Sends a page's HTML, and says how long it took: browsers show it. */
   void html(Exchange exchange, int status, String html) {
+    double millis = exchange.age().toNanos() / 1e6;
+    exchange.responseHeader(
+        "Server-Timing", String.format(Locale.ROOT, "total;dur=%.1f", millis));
     exchange.text(status, "text/html; charset=utf-8", html);
   }
 

@@ -105,15 +105,6 @@ public record View(
     return EXACT.format(at);
   }
 
-  /** For where no script makes it the viewer's own time. */
-  public String ago(Instant at) {
-    long millis = Duration.between(at, now).toMillis();
-    if (millis < 0) {
-      return "in " + span(-millis);
-    }
-    return millis < 1_500 ? "just now" : span(millis) + " ago";
-  }
-
   /** How long, in the two largest units or less. */
   public String span(double given) {
     long millis = Math.round(given);
