@@ -30,12 +30,14 @@ public final class Db implements AutoCloseable {
 
   private final HikariDataSource pool;
   private final Jdbi jdbi;
+  private final InUse inUse;
   private final AtomicLong distrustedNanos =
       new AtomicLong(System.nanoTime() - DISTRUST_EVERY.toNanos());
 
   private Db(HikariDataSource pool) {
     this.pool = pool;
-    this.jdbi = Jdbi.create(pool);
+    this.inUse = new InUse(pool);
+    this.jdbi = Jdbi.create(inUse);
     jdbi.registerArrayType(UUID.class, "uuid");
     jdbi.registerArrayType(Long.class, "bigint");
     jdbi.registerArrayType(Integer.class, "integer");
@@ -112,6 +114,16 @@ public final class Db implements AutoCloseable {
       work.accept(tx);
       return true;
     });
+  }
+
+  /**
+   * Breaks the connections that have been in use for so long: whoever waits there for an answer is
+   * told at once that its outcome is unknown. For when the database is known to have gone from
+   * behind them, which a network need not tell.
+   */
+  public void abandon(Duration longerThan) {
+    inUse.abort(longerThan);
+    distrustIdle();
   }
 
   /** Whether the database answers now; waits at most as long as for a connection. */

@@ -318,6 +318,10 @@ public final class Server implements AutoCloseable {
     if (serving != null && members != null) {
       try {
         members.draining();
+      } catch (RuntimeException away) {
+        log.warn("the others cannot be told that this replica drains", away);
+      }
+      try {
         serving.stop(settings.drainTimeout());
       } catch (InterruptedException atOnce) {
         Thread.currentThread().interrupt();
