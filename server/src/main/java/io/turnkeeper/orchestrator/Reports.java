@@ -87,9 +87,7 @@ public final class Reports {
     return tools
         .db()
         .inTx(tx ->
-            organization == null
-                ? tools.queue().depth(tx)
-                : tools.queue().depth(tx, organization));
+            organization == null ? tools.queue().depth(tx) : tools.queue().depth(tx, organization));
   }
 
   /** Who holds the conversation; empty when it has never had a run. */
@@ -105,9 +103,7 @@ public final class Reports {
     tools
         .db()
         .inTx(tx ->
-            tools
-                .snapshots()
-                .since(tx, conversation.organization(), conversation.key(), fromTurn))
+            tools.snapshots().since(tx, conversation.organization(), conversation.key(), fromTurn))
         .forEach(cost -> byRun.put(cost.run(), cost));
     return byRun;
   }
@@ -123,8 +119,7 @@ public final class Reports {
     Instant start = end.minus(minutes, ChronoUnit.MINUTES);
     List<Activity> history = remembered(organization, start, end);
     Instant from = start.plus(history.size(), ChronoUnit.MINUTES);
-    List<Activity> read =
-        tools.db().inTx(tx -> tools.queue().history(tx, organization, from, end));
+    List<Activity> read = tools.db().inTx(tx -> tools.queue().history(tx, organization, from, end));
     remember(organization, read, now.minus(SETTLED));
     history.addAll(read);
     return history;

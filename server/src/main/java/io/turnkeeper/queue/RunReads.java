@@ -83,9 +83,7 @@ final class RunReads {
   }
 
   QueueDepth depth(Tx tx) {
-    return tx.query(ReadSql.DEPTH)
-        .map((row, context) -> depth(row))
-        .one();
+    return tx.query(ReadSql.DEPTH).map((row, context) -> depth(row)).one();
   }
 
   static QueueDepth depth(ResultSet row) throws SQLException {

@@ -36,8 +36,7 @@ final class Watch {
         bound(tx.query(source.page), organization, filter, filter.limit() + 1)
             .map((row, _) -> read(row))
             .list();
-    List<RunPage.Row> rows =
-        List.copyOf(found.subList(0, Math.min(found.size(), filter.limit())));
+    List<RunPage.Row> rows = List.copyOf(found.subList(0, Math.min(found.size(), filter.limit())));
     if (found.size() > filter.limit()) {
       return new RunPage(rows, rows.getLast().id(), false);
     }
@@ -215,9 +214,7 @@ final class Watch {
     tx.query(WatchSql.ACCEPTED)
         .bind("organization", organization)
         .bindArray(
-            "lows",
-            UUID.class,
-            minutes.stream().map(at -> Uuid7.floor(at.toEpochMilli())).toList())
+            "lows", UUID.class, minutes.stream().map(at -> Uuid7.floor(at.toEpochMilli())).toList())
         .bindArray(
             "highs",
             UUID.class,

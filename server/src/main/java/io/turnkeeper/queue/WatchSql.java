@@ -154,7 +154,9 @@ final class WatchSql {
        WHERE m.organization_id = :organization AND m.conversation_key = :key
       """;
 
-  /** As {@link ReadSql#DEPTH}, of one tenant; what is more than a page of thousands is not counted. */
+  /**
+   * As {@link ReadSql#DEPTH}, of one tenant; what is more than a page of thousands is not counted.
+   */
   static final String DEPTH_OF =
       """
       WITH busy AS (

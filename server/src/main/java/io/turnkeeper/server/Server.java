@@ -165,7 +165,8 @@ public final class Server implements AutoCloseable {
             new Guard(tenancy), agents, conversations.conversations(), VERSION, clock));
     routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
     List<Route> all = new ArrayList<>(OpenApi.describing(routes, VERSION));
-    all.addAll(Console.of(
+    all.addAll(
+        Console.of(
             new Console.Parts(
                 tenancy,
                 new Sessions(db),

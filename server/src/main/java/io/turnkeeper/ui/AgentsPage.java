@@ -39,11 +39,10 @@ final class AgentsPage {
   }
 
   private void live(Exchange exchange, View view) throws InterruptedException {
-    desk.live()
-        .stream(
-            exchange,
-            () -> Map.of("agents", desk.templates().render("parts/agents", model(view))),
-            null);
+    desk.live().stream(
+        exchange,
+        () -> Map.of("agents", desk.templates().render("parts/agents", model(view))),
+        null);
   }
 
   private Map<String, Object> model(View view) {
@@ -59,8 +58,7 @@ final class AgentsPage {
   }
 
   private void show(Exchange exchange, View view) {
-    Agent agent =
-        desk.parts().agents().find(view.organization(), exchange.pathParam("name"));
+    Agent agent = desk.parts().agents().find(view.organization(), exchange.pathParam("name"));
     List<AgentVersion> versions =
         desk.parts().agents().versions(view.organization(), agent.id().toString());
     List<VersionView> shown = new ArrayList<>();
@@ -84,10 +82,10 @@ final class AgentsPage {
     model.put("versions", shown);
     model.put(
         "record",
-        desk.parts()
+        desk
+            .parts()
             .reports()
-            .records(
-                view.organization(), agent.id(), desk.parts().clock().now().minus(WINDOW))
+            .records(view.organization(), agent.id(), desk.parts().clock().now().minus(WINDOW))
             .stream()
             .findFirst()
             .orElse(null));

@@ -61,7 +61,9 @@ final class Assets {
       // What comes from WebJars changes with its path.
       for (File file : new TreeMap<>(FILES).values()) {
         digest.update(
-            file.resource().startsWith(WEBJARS) ? file.resource().getBytes(java.nio.charset.StandardCharsets.UTF_8) : bytes(file));
+            file.resource().startsWith(WEBJARS)
+                ? file.resource().getBytes(java.nio.charset.StandardCharsets.UTF_8)
+                : bytes(file));
       }
       return HexFormat.of().formatHex(digest.digest()).substring(0, VERSION_CHARS);
     } catch (NoSuchAlgorithmException everyJdkHasIt) {

@@ -106,7 +106,13 @@ final class BulkPage {
     }
     BulkStep next =
         new BulkStep(
-            what == What.CANCEL, asked, number(form, "total"), done, missed, cursor, cursor.isEmpty());
+            what == What.CANCEL,
+            asked,
+            number(form, "total"),
+            done,
+            missed,
+            cursor,
+            cursor.isEmpty());
     return desk.templates().render("parts/bulk", Map.of("view", view, "step", next));
   }
 
@@ -130,8 +136,7 @@ final class BulkPage {
     ListAsked from =
         new ListAsked("", "", asked.status(), asked.agent(), asked.error(), asked.since(), "");
     RunFilter filter = RunsPage.filter(desk, view, from, STEP);
-    java.util.Set<RunStatus> able =
-        RunsPage.statuses(what == What.CANCEL ? "live" : "failing");
+    java.util.Set<RunStatus> able = RunsPage.statuses(what == What.CANCEL ? "live" : "failing");
     java.util.Set<RunStatus> wanted = java.util.EnumSet.copyOf(able);
     if (!filter.statuses().isEmpty()) {
       wanted.retainAll(filter.statuses());
@@ -144,8 +149,7 @@ final class BulkPage {
               ? "runs that have ended cannot be cancelled"
               : "only runs that failed or timed out are asked again");
     }
-    return new RunFilter(
-        wanted, filter.agent(), filter.error(), filter.since(), null, STEP);
+    return new RunFilter(wanted, filter.agent(), filter.error(), filter.since(), null, STEP);
   }
 
   private static long number(Form form, String name) {

@@ -57,8 +57,7 @@ final class ConversationPage {
     StoredConversation conversation = conversation(exchange, view);
     int skip = exchange.queryInt("skip", 0, 0, 1_000_000);
     Turns turns = new Turns(desk.parts().conversations(), desk.parts().agents());
-    List<Run> page =
-        Turns.page(desk.parts().conversations(), conversation, PAGE + 1, skip);
+    List<Run> page = Turns.page(desk.parts().conversations(), conversation, PAGE + 1, skip);
     boolean more = page.size() > PAGE;
     List<Run> shown = more ? page.subList(0, PAGE) : page;
     Map<RunId, Snapshots.Cost> snapshots =
@@ -68,8 +67,7 @@ final class ConversationPage {
     List<Turn> built = new ArrayList<>();
     for (Run run : shown.reversed()) {
       boolean newest = skip == 0 && run.equals(shown.getFirst());
-      built.add(
-          turns.turn(run, newest || !run.status().terminal(), snapshots.get(run.id())));
+      built.add(turns.turn(run, newest || !run.status().terminal(), snapshots.get(run.id())));
     }
     Map<String, Object> model = head(view, conversation, turns);
     model.put("turns", built);
@@ -106,8 +104,7 @@ final class ConversationPage {
     StoredConversation conversation = conversation(exchange, view);
     long from = exchange.queryLong("from", 0, 0, Long.MAX_VALUE);
     try (Subscription news = desk.parts().conversations().subscribe(conversation.key())) {
-      desk.live()
-          .stream(exchange, new Watched(view, conversation.id(), from)::parts, news);
+      desk.live().stream(exchange, new Watched(view, conversation.id(), from)::parts, news);
     }
   }
 
@@ -116,8 +113,7 @@ final class ConversationPage {
     private final View view;
     private final String id;
     private final long from;
-    private final Turns turns =
-        new Turns(desk.parts().conversations(), desk.parts().agents());
+    private final Turns turns = new Turns(desk.parts().conversations(), desk.parts().agents());
     private final Map<RunId, String> ended = new HashMap<>();
     private Set<RunId> wasLive = Set.of();
     private boolean first = true;
@@ -155,8 +151,7 @@ final class ConversationPage {
     }
 
     private void readEnded(StoredConversation conversation, Set<RunId> liveIds) {
-      List<Run> newest =
-          Turns.page(desk.parts().conversations(), conversation, PAGE, 0);
+      List<Run> newest = Turns.page(desk.parts().conversations(), conversation, PAGE, 0);
       for (Run run : newest.reversed()) {
         boolean open = run.turn() > from || run.equals(newest.getFirst());
         if (!liveIds.contains(run.id()) && open && !ended.containsKey(run.id())) {
@@ -179,9 +174,7 @@ final class ConversationPage {
     model.put("conversation", conversation);
     model.put(
         "agent",
-        conversation.agent() == null
-            ? ""
-            : turns.name(view.organization(), conversation.agent()));
+        conversation.agent() == null ? "" : turns.name(view.organization(), conversation.agent()));
     model.put("lease", lease.orElse(null));
     model.put("metadata", RunReader.pretty(conversation.metadata()));
     return model;
@@ -209,8 +202,7 @@ final class ConversationPage {
       exportEvents(view, run, node.putArray("events"));
     }
     String name = conversation.id().replaceAll("[^A-Za-z0-9._-]", "_");
-    exchange.responseHeader(
-        "Content-Disposition", "attachment; filename=\"" + name + ".json\"");
+    exchange.responseHeader("Content-Disposition", "attachment; filename=\"" + name + ".json\"");
     exchange.json(200, whole);
   }
 
@@ -218,9 +210,7 @@ final class ConversationPage {
     int after = 0;
     while (true) {
       List<Event> page =
-          desk.parts()
-              .conversations()
-              .events(view.organization(), run.id(), after, EXPORT_PAGE);
+          desk.parts().conversations().events(view.organization(), run.id(), after, EXPORT_PAGE);
       for (Event event : page) {
         ObjectNode node = into.addObject().put("seq", event.seq()).put("kind", event.kind());
         node.put("at", event.at().toString()).set("data", event.data());
@@ -239,9 +229,7 @@ final class ConversationPage {
         conversation.agent() == null
             ? form.required("agent", "an agent: this conversation has none yet")
             : conversation.agent().toString();
-    desk.parts()
-        .conversations()
-        .post(Posting.turn(view, agent, conversation.id(), message, false));
+    desk.parts().conversations().post(Posting.turn(view, agent, conversation.id(), message, false));
     return stay(view, conversation.id(), "Sent");
   }
 

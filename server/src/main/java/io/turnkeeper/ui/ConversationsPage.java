@@ -38,14 +38,13 @@ final class ConversationsPage {
 
   private void live(Exchange exchange, View view) throws InterruptedException {
     ListAsked asked = ListAsked.of(exchange);
-    desk.live()
-        .stream(
-            exchange,
-            () ->
-                Map.of(
-                    "conversations",
-                    desk.templates().render("parts/conversations", model(view, asked))),
-            null);
+    desk.live().stream(
+        exchange,
+        () ->
+            Map.of(
+                "conversations",
+                desk.templates().render("parts/conversations", model(view, asked))),
+        null);
   }
 
   /** A new conversation with its first message, from the form of the empty list and of agents. */
@@ -61,8 +60,7 @@ final class ConversationsPage {
     List<Agent> agents = desk.parts().agents().list(view.organization());
     Map<AgentId, String> names = new HashMap<>();
     agents.forEach(agent -> names.put(agent.id(), agent.name()));
-    Optional<Activity> activity =
-        Choices.of(Activity.class, asked.status(), "status");
+    Optional<Activity> activity = Choices.of(Activity.class, asked.status(), "status");
     int colon = asked.metadata().indexOf('=');
     AgentId agent =
         asked.agent().isEmpty()

@@ -16,8 +16,7 @@ record Form(Map<String, String> fields) {
     for (String pair : body.split("&", -1)) {
       int equals = pair.indexOf('=');
       if (equals > 0) {
-        fields.putIfAbsent(
-            decoded(pair.substring(0, equals)), decoded(pair.substring(equals + 1)));
+        fields.putIfAbsent(decoded(pair.substring(0, equals)), decoded(pair.substring(equals + 1)));
       }
     }
     return new Form(fields);

@@ -60,18 +60,17 @@ final class OverviewPage {
   }
 
   private void live(Exchange exchange, View view) throws InterruptedException {
-    desk.live()
-        .stream(
-            exchange,
-            () -> {
-              Map<String, Object> model = Map.of("view", view, "now", overview(view));
-              Map<String, String> parts = new LinkedHashMap<>();
-              for (String part : List.of("overview-now", "overview-charts", "overview-where")) {
-                parts.put(part, desk.templates().render("parts/" + part, model));
-              }
-              return parts;
-            },
-            null);
+    desk.live().stream(
+        exchange,
+        () -> {
+          Map<String, Object> model = Map.of("view", view, "now", overview(view));
+          Map<String, String> parts = new LinkedHashMap<>();
+          for (String part : List.of("overview-now", "overview-charts", "overview-where")) {
+            parts.put(part, desk.templates().render("parts/" + part, model));
+          }
+          return parts;
+        },
+        null);
   }
 
   /** However many look, it is read once a second. */
@@ -197,8 +196,7 @@ final class OverviewPage {
         Math.max(one.maxMillis(), other.maxMillis()));
   }
 
-  private static List<Share> top(
-      java.util.stream.Stream<Share> shares, Comparator<Share> by) {
+  private static List<Share> top(java.util.stream.Stream<Share> shares, Comparator<Share> by) {
     return shares.sorted(by.reversed().thenComparing(Share::agent)).limit(AGENTS_SHOWN).toList();
   }
 
@@ -243,10 +241,11 @@ final class OverviewPage {
     long now = desk.parts().clock().nanos();
     long events = desk.parts().installation().events().getAsLong();
     Counted before = counted;
-    long age = before == null ? 0 : now - before.nanos();
-    boolean recent = before != null && age < 10 * FRESH_NANOS;
-    Double perSecond =
-        recent ? Math.max(0, events - before.events()) / (age / 1e9) : null;
+    Double perSecond = null;
+    if (before != null && now - before.nanos() < 10 * FRESH_NANOS) {
+      double seconds = (now - before.nanos()) / 1e9;
+      perSecond = Math.max(0, events - before.events()) / seconds;
+    }
     counted = new Counted(events, now, perSecond);
     return perSecond;
   }

@@ -30,11 +30,10 @@ final class ReplicasPage {
   }
 
   private void live(Exchange exchange, View view) throws InterruptedException {
-    desk.live()
-        .stream(
-            exchange,
-            () -> Map.of("replicas", desk.templates().render("parts/replicas", model(view))),
-            null);
+    desk.live().stream(
+        exchange,
+        () -> Map.of("replicas", desk.templates().render("parts/replicas", model(view))),
+        null);
   }
 
   private Map<String, Object> model(View view) {

@@ -75,11 +75,10 @@ final class RunsPage {
 
   private void live(Exchange exchange, View view) throws InterruptedException {
     ListAsked asked = ListAsked.of(exchange);
-    desk.live()
-        .stream(
-            exchange,
-            () -> Map.of("runs", desk.templates().render("parts/runs", model(view, asked))),
-            null);
+    desk.live().stream(
+        exchange,
+        () -> Map.of("runs", desk.templates().render("parts/runs", model(view, asked))),
+        null);
   }
 
   /** A run by its id alone: where it is, and why it is not further. */
@@ -123,9 +122,7 @@ final class RunsPage {
     model.put(
         "errors",
         failing && filter.before() == null
-            ? desk.parts()
-                .reports()
-                .errors(view.organization(), filter.agent(), filter.since())
+            ? desk.parts().reports().errors(view.organization(), filter.agent(), filter.since())
             : List.of());
     return model;
   }

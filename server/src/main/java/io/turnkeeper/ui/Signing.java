@@ -121,8 +121,7 @@ final class Signing {
   /** Sends a page's HTML, and says how long it took: browsers show it. */
   void html(Exchange exchange, int status, String html) {
     double millis = exchange.age().toNanos() / 1e6;
-    exchange.responseHeader(
-        "Server-Timing", String.format(Locale.ROOT, "total;dur=%.1f", millis));
+    exchange.responseHeader("Server-Timing", String.format(Locale.ROOT, "total;dur=%.1f", millis));
     exchange.text(status, "text/html; charset=utf-8", html);
   }
 
@@ -179,10 +178,10 @@ final class Signing {
   }
 
   private static void checkToken(Exchange exchange, View view, Form form) {
-    String given =
-        form.field("form_token").or(() -> exchange.header("x-form-token")).orElse("");
+    String given = form.field("form_token").or(() -> exchange.header("x-form-token")).orElse("");
     if (!MessageDigest.isEqual(
-        given.getBytes(StandardCharsets.UTF_8), view.formToken().getBytes(StandardCharsets.UTF_8))) {
+        given.getBytes(StandardCharsets.UTF_8),
+        view.formToken().getBytes(StandardCharsets.UTF_8))) {
       throw new Refusal.Denied(
           "form_outdated", "this form is of an earlier session; load the page again");
     }
@@ -210,8 +209,7 @@ final class Signing {
     html(
         exchange,
         status,
-        templates.render(
-            "problem", Map.of("view", view, "status", status, "message", message)));
+        templates.render("problem", Map.of("view", view, "status", status, "message", message)));
   }
 
   private static int status(Refusal refusal) {
@@ -287,8 +285,7 @@ final class Signing {
   private String signInPage(String next, @Nullable String problem) {
     return templates.render(
         "signin",
-        Map.of(
-            "next", next, "problem", problem == null ? "" : problem, "assets", assets));
+        Map.of("next", next, "problem", problem == null ? "" : problem, "assets", assets));
   }
 
   private static void cookie(Exchange exchange, String value, long seconds) {

@@ -55,7 +55,8 @@ public record View(
 
   /** Marks the navigation's current entry; null leaves the attribute out. */
   public @Nullable String current(String section) {
-    boolean here = section.isEmpty() ? path.equals("/console") : path.startsWith("/console/" + section);
+    boolean here =
+        section.isEmpty() ? path.equals("/console") : path.startsWith("/console/" + section);
     return here ? "page" : null;
   }
 
@@ -93,7 +94,8 @@ public record View(
     return link("/agents/" + segment(name));
   }
 
-  static String segment(String text) {
+  /** Text as one segment of a path. */
+  public static String segment(String text) {
     return encoded(text).replace("+", "%20");
   }
 
