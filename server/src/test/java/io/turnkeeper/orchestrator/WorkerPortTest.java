@@ -180,7 +180,7 @@ class WorkerPortTest {
     db.useTx(tx ->
         queue.requeue(
             tx, claimed.lease(), scene.run(), new io.turnkeeper.queue.Again(Duration.ZERO, true)));
-    db.useTx(tx -> queue.startNext(tx, holder, List.of(claimed.lease())));
+    db.useTx(tx -> queue.startNext(tx, claimed.lease().replica(), List.of(claimed.lease())));
     for (ThrowingCallable use : uses(scene, 1)) {
       assertCode(use, "stale_epoch");
     }
