@@ -62,7 +62,6 @@ public final class Cluster implements AutoCloseable {
   /** Where a heartbeat got no answer, what has waited for one this long will not get one either. */
   private static final Duration SILENT_TOO = Duration.ofSeconds(1);
 
-
   private final Db db;
 
   /** Heartbeats have a connection of their own: work that uses up the pool cannot starve them. */

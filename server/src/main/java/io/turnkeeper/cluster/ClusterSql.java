@@ -23,8 +23,8 @@ final class ClusterSql {
       """;
 
   /**
-   * A row is known by its id and when it was made: after a failover that has lost rows their ids may
-   * be given out again.
+   * A row is known by its id and when it was made: after a failover that has lost rows their ids
+   * may be given out again.
    */
   private static final String SEEN =
       """

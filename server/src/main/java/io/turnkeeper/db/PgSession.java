@@ -123,8 +123,8 @@ public final class PgSession implements AutoCloseable {
   }
 
   /**
-   * What it took is known to be gone, though the connection seems well: opens it again. Does nothing
-   * when it has noticed by itself.
+   * What it took is known to be gone, though the connection seems well: opens it again. Does
+   * nothing when it has noticed by itself.
    *
    * @param life that it was missed in
    * @param sinceNanos when it was last known to be there

@@ -13,8 +13,8 @@ import java.util.Map;
  * A small process of its own that outlives its replica by a moment. Stopping or killing a JVM does
  * not stop its children; so the warden kills them, when the beats stop or the pipe ends. Lines in:
  * {@code beat AGE_MILLIS}, {@code add PID START_TICKS}, {@code remove PID}. Lines out: {@code
- * ready}, {@code heard} for each beat, {@code killed COUNT REASON}. It outlives silence: a replica that was only paused may go
- * on.
+ * ready}, {@code heard} for each beat, {@code killed COUNT REASON}. It outlives silence: a replica
+ * that was only paused may go on.
  */
 final class Warden {
   /** The answer to a beat: the replica replaces a warden that does not give it. */

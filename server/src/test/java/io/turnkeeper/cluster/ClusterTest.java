@@ -1,6 +1,7 @@
 package io.turnkeeper.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.db.DatabaseUrl;
@@ -19,6 +20,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -223,16 +225,19 @@ class ClusterTest {
     Cluster cluster = start(one, GRACE);
     int id = one.next(one.joined);
     long silentSince = System.nanoTime();
-    db.useTx(tx -> {
-      // The heartbeat waits for this row, as it would for a network that swallows packets.
-      tx.query("SELECT id FROM replicas WHERE id = :id FOR UPDATE")
-          .bind("id", id)
-          .mapTo(Integer.class)
-          .one();
-      assertThat(one.soon(one.fenced)).isEqualTo(id);
-      assertThat(Duration.ofNanos(System.nanoTime() - silentSince)).isLessThan(TTL);
-      assertThat(cluster.replica()).isEmpty();
-    });
+    // Not the replica's own pool, whose silent transactions it breaks.
+    try (Db other = Db.open(url, 1, Duration.ofSeconds(10))) {
+      other.useTx(tx -> {
+        // The heartbeat waits for this row, as it would for a network that swallows packets.
+        tx.query("SELECT id FROM replicas WHERE id = :id FOR UPDATE")
+            .bind("id", id)
+            .mapTo(Integer.class)
+            .one();
+        assertThat(one.soon(one.fenced)).isEqualTo(id);
+        assertThat(Duration.ofNanos(System.nanoTime() - silentSince)).isLessThan(TTL);
+        assertThat(cluster.replica()).isEmpty();
+      });
+    }
     assertThat(one.next(one.joined)).isGreaterThan(id);
   }
 
@@ -395,7 +400,7 @@ class ClusterTest {
           tx.update("UPDATE replicas SET heartbeat_at = 'epoch' WHERE id = :id")
               .bind("id", id)
               .execute());
-      wire.swallowAnswers();
+      wire.swallowCommit();
       clock.advance(Duration.ofSeconds(1));
       cluster.tick();
       assertThat(heartbeatAgeMillis(id)).isLessThan(TTL.toMillis());
@@ -407,6 +412,50 @@ class ClusterTest {
       assertThat(one.fenced).isEmpty();
       cluster.close();
     }
+  }
+
+  @Test
+  void who_waits_on_a_connection_that_went_silent_is_told_soon() throws Exception {
+    Recorder one = new Recorder();
+    try (Wire wire = new Wire(url);
+        Db silent = Db.open(wire.url(), 2, Duration.ofSeconds(10))) {
+      ByHand clock = new ByHand();
+      Cluster cluster = new Cluster(silent, url, config(GRACE), one, clock);
+      open.add(cluster);
+      cluster.join();
+      CountDownLatch begun = new CountDownLatch(1);
+      CompletableFuture<Integer> writer =
+          CompletableFuture.supplyAsync(() ->
+              silent.inTx(tx -> {
+                int first = tx.query("SELECT 1").mapTo(Integer.class).one();
+                wire.silence();
+                begun.countDown();
+                return first + tx.query("SELECT 1").mapTo(Integer.class).one();
+              }));
+      assertThat(begun.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+      clock.advance(TTL);
+      long before = System.nanoTime();
+      assertThat(cluster.fenceIfOverdue()).isTrue();
+      assertThatThrownBy(() -> writer.get(PATIENCE_SECONDS, TimeUnit.SECONDS))
+          .hasMessageContaining("broke during the work");
+      assertThat(Duration.ofNanos(System.nanoTime() - before)).isLessThan(TTL);
+      assertThat(silent.answers()).as("by a new connection").isTrue();
+      cluster.close();
+    }
+  }
+
+  @Test
+  void a_row_that_got_this_ones_id_after_a_failover_is_somebody_elses() {
+    Recorder one = new Recorder();
+    Cluster cluster = made(one, GRACE, new ByHand());
+    cluster.join();
+    int id = cluster.replica().orElseThrow();
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET started_at = started_at + interval '1 s' WHERE id = :id")
+            .bind("id", id)
+            .execute());
+    cluster.tick();
+    assertThat(one.fenced).containsExactly(id);
   }
 
   @Test

@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
@@ -26,6 +27,7 @@ public final class Wire implements AutoCloseable {
     private final Socket far;
     private volatile boolean deaf;
     private volatile boolean mute;
+    private volatile boolean commitsUnheard;
 
     private Line(Socket near, Socket far) {
       this.near = near;
@@ -72,9 +74,9 @@ public final class Wire implements AutoCloseable {
     });
   }
 
-  /** What is connected now brings no answers any more; what is asked still arrives. */
-  public void swallowAnswers() {
-    lines.forEach(line -> line.mute = true);
+  /** What is connected now commits once more, and never hears of it. */
+  public void swallowCommit() {
+    lines.forEach(line -> line.commitsUnheard = true);
   }
 
   private void accept() {
@@ -97,6 +99,9 @@ public final class Wire implements AutoCloseable {
       InputStream in = from.getInputStream();
       OutputStream out = into.getOutputStream();
       for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+        if (from == line.near && line.commitsUnheard && commits(buffer, count)) {
+          line.mute = true;
+        }
         if (!lost(line, from)) {
           out.write(buffer, 0, count);
           out.flush();
@@ -108,6 +113,10 @@ public final class Wire implements AutoCloseable {
     if (!lost(line, from)) {
       end(line);
     }
+  }
+
+  private static boolean commits(byte[] sent, int count) {
+    return new String(sent, 0, count, StandardCharsets.ISO_8859_1).contains("COMMIT");
   }
 
   private static boolean lost(Line line, Socket from) {

@@ -136,8 +136,7 @@ class TakeoverTest {
     ObjectNode body = Json.object().put("reason", "changed my mind");
     db.useTx(tx -> queue.ask(tx, organization, claimed.run().id(), RunCommand.Kind.CANCEL, body));
     db.useTx(tx ->
-        queue.dropCommands(
-            tx, queue.commands(tx, dead).stream().map(RunCommand::id).toList()));
+        queue.dropCommands(tx, queue.commands(tx, dead).stream().map(RunCommand::id).toList()));
     takeOver();
     Run ended = awaitGivenBack(claimed);
     assertThat(ended.status()).isEqualTo(RunStatus.CANCELLED);
@@ -196,8 +195,8 @@ class TakeoverTest {
         db.inTx(tx -> {
           lock(tx, one, "");
           CompletableFuture<Runnable> begun =
-              CompletableFuture.supplyAsync(() ->
-                  db.inTx(inner -> orchestrator.takeOver(inner, dead, taker)));
+              CompletableFuture.supplyAsync(
+                  () -> db.inTx(inner -> orchestrator.takeOver(inner, dead, taker)));
           while (waiting(tx) == 0) {
             LockSupport.parkNanos(5_000_000);
           }

@@ -297,8 +297,7 @@ final class WardenTest {
   void a_warden_that_stands_still_is_replaced_and_nobody_waits_for_it() throws Exception {
     String replica = "still-" + ProcessHandle.current().pid();
     Duration ttl = Duration.ofSeconds(3);
-    try (Workers workers =
-        Workers.open(WorkersConfig.defaults(replica, ttl), Clock.system())) {
+    try (Workers workers = Workers.open(WorkersConfig.defaults(replica, ttl), Clock.system())) {
       List<Long> pids = new CopyOnWriteArrayList<>();
       Worker worker = sleeper(workers, dir);
       Thread turn = Thread.ofVirtual().start(() -> promptFor(worker, pids));
