@@ -8,7 +8,6 @@ import io.turnkeeper.db.PgSession;
 import io.turnkeeper.db.Tx;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Types;
 import java.time.Duration;
@@ -98,14 +97,6 @@ public final class Cluster implements AutoCloseable {
   /** What an operator wants of it; kept when it comes back under another id. */
   private volatile @Nullable Integer wantedLeases;
 
-  private record Seen(
-      int id,
-      boolean me,
-      @Nullable Integer wantedLeases,
-      OffsetDateTime serverStartedAt,
-      long heartbeatAgeMillis,
-      boolean locked) {}
-
   public Cluster(Db db, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
     this.db = db;
     this.sessionUrl = sessionUrl;
@@ -114,7 +105,7 @@ public final class Cluster implements AutoCloseable {
     this.clock = clock;
     Duration third = config.ttl().dividedBy(3);
     this.notifier = new Notifier(db, () -> me, () -> !alone && !fenced);
-    this.heart = Db.open(sessionUrl, 1, third, third);
+    this.heart = Db.open(sessionUrl, 1, new Db.Waits(third, third, third));
     this.threads =
         List.of(
             thread("cluster", this::beatAndWatch),
@@ -474,18 +465,8 @@ public final class Cluster implements AutoCloseable {
             .bind("me", me)
             .bind("joined_at", joinedAt)
             .bind("class", LOCK_CLASS)
-            .map((row, context) -> seen(row))
+            .map((row, context) -> Seen.read(row))
             .list());
-  }
-
-  private static Seen seen(ResultSet row) throws SQLException {
-    return new Seen(
-        row.getInt("id"),
-        row.getBoolean("me"),
-        row.getObject("wanted_leases", Integer.class),
-        row.getObject("server_started_at", OffsetDateTime.class),
-        row.getLong("heartbeat_age_ms"),
-        row.getBoolean("locked"));
   }
 
   private boolean isDead(Seen other) {

@@ -120,7 +120,8 @@ public final class Server implements AutoCloseable {
     Clock clock = Clock.system();
     DatabaseUrl url = database();
     Migrations.migrate(url);
-    Db db = owned(Db.open(url, settings.database().poolSize(), CONNECTION_WAIT));
+    Db.Waits waits = Db.Waits.within(settings.lease().ttl(), CONNECTION_WAIT);
+    Db db = owned(Db.open(url, settings.database().poolSize(), waits));
     Metrics metrics = new Metrics();
 
     Tenancy tenancy = new Tenancy(db, clock);
