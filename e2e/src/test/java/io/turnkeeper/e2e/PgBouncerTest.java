@@ -19,9 +19,10 @@ import tools.jackson.databind.JsonNode;
 @Tag("e2e")
 @Tag("external")
 class PgBouncerTest {
-  /** Far fewer than the replicas' pools hold: sessions are shared, or nothing would work. */
-  private static final int SERVER_SESSIONS = 4;
+  /** Fewer than the replicas' pools hold at least: without the pooler there would be more. */
+  private static final int SERVER_SESSIONS = 2;
 
+  /** With those that the heartbeats go over, one of each replica, which no pooler is before. */
   private static final String POOLED =
       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'turnkeeper'";
 
@@ -87,8 +88,8 @@ class PgBouncerTest {
           .atMost(Duration.ofSeconds(20))
           .until(() -> reader.frames().size() > 10);
       assertThat(Integer.parseInt(database.sql(POOLED)))
-          .as("sessions of the pools at the server")
-          .isBetween(1, SERVER_SESSIONS);
+          .as("sessions at the server")
+          .isBetween(3, SERVER_SESSIONS + 2);
 
       holder.kill();
 
