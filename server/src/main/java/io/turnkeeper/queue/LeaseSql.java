@@ -20,8 +20,8 @@ final class LeaseSql {
 
   /**
    * With the tag of whoever has waited longest under the agent's cap. Each question is one probe of
-   * mailboxes_held: an EXISTS might be hashed, over all that is capped, and a LIMIT without an order
-   * may read the table until it meets a row.
+   * mailboxes_held: an EXISTS might be hashed, over all that is capped, and a LIMIT without an
+   * order may read the table until it meets a row.
    */
   static final String GATES =
       """
