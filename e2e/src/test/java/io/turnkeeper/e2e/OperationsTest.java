@@ -81,6 +81,18 @@ class OperationsTest {
   }
 
   @Test
+  void a_first_start_that_failed_has_not_used_up_the_admin_key() throws Exception {
+    Path data = scratch.resolve("data");
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      up("up", "--port", Integer.toString(taken.getLocalPort()), "--data", data.toString());
+    }
+
+    try (Turnkeeper replica = Turnkeeper.start(data)) {
+      replica.get("/admin/agents").expect(200);
+    }
+  }
+
+  @Test
   void accepted_runs_end_after_the_replica_was_killed_and_no_agent_is_left() {
     String mark = UUID.randomUUID().toString();
     try (Turnkeeper replica = Turnkeeper.start(scratch.resolve("data"))) {

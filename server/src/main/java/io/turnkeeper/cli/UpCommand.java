@@ -4,7 +4,6 @@ import io.turnkeeper.config.Settings;
 import io.turnkeeper.config.Units;
 import io.turnkeeper.server.Server;
 import java.net.URI;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.jline.utils.Signals;
@@ -42,8 +41,11 @@ final class UpCommand implements Callable<Integer> {
     try {
       CountDownLatch stop = new CountDownLatch(1);
       onSignal(screen, settings, stop);
-      try (Server server = Server.start(settings)) {
-        store(settings, server, screen);
+      try (Server server =
+          Server.start(
+              settings,
+              (url, key) -> new Credentials(reachable(url), key).write(settings.data()))) {
+        tell(settings, server, screen);
         screen.line("turnkeeper is ready at " + server.url());
         stop.await();
       }
@@ -76,19 +78,18 @@ final class UpCommand implements Callable<Integer> {
     }
   }
 
-  /** The address may have changed since the credentials were written. */
-  private static void store(Settings settings, Server server, Screen screen) {
+  /** Says the first start's key; and stores the address, which may have changed since. */
+  private static void tell(Settings settings, Server server, Screen screen) {
+    server
+        .newAdminKey()
+        .ifPresent(key ->
+            screen.line(
+                "admin key (shown this once; stored in %s): %s"
+                    .formatted(Credentials.fileIn(settings.data()), key)));
     String url = reachable(server.url());
-    Optional<String> fresh = server.newAdminKey();
-    Optional<Credentials> known = Credentials.read(settings.data());
-    if (fresh.isPresent()) {
-      new Credentials(url, fresh.get()).write(settings.data());
-      screen.line(
-          "admin key (shown this once; stored in %s): %s"
-              .formatted(Credentials.fileIn(settings.data()), fresh.get()));
-    } else if (known.isPresent() && !known.get().url().equals(url)) {
-      new Credentials(url, known.get().key()).write(settings.data());
-    }
+    Credentials.read(settings.data())
+        .filter(known -> !known.url().equals(url))
+        .ifPresent(known -> new Credentials(url, known.key()).write(settings.data()));
   }
 
   /** Where this machine reaches what listens everywhere. */

@@ -110,9 +110,10 @@ final class ConversationSql {
       """
       SELECT c.organization_id, c.agent_id, c.key, c.id
         FROM conversations c -- cross-tenant: time passes for all
-        JOIN mailboxes m ON m.conversation_key = c.key
+        LEFT JOIN mailboxes m ON m.conversation_key = c.key
        WHERE c.ephemeral AND c.created_at < now() - :after_ms * interval '1 millisecond'
-         AND m.state = 'idle' AND m.changed_at < now() - :after_ms * interval '1 millisecond'
+         AND (m.state IS NULL
+              OR m.state = 'idle' AND m.changed_at < now() - :after_ms * interval '1 millisecond')
        ORDER BY c.created_at LIMIT :max
       """;
 

@@ -2,11 +2,14 @@ package io.turnkeeper.db;
 
 import java.sql.SQLException;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
-/** Tells a lost connection, and a clash of transactions, from a refused statement. */
+/** Tells a lost connection, a clash of transactions and a full disk from a refused statement. */
 public final class ConnectionLoss {
   /** Serialization failure, deadlock, unique violation. */
   private static final Set<String> CLASHES = Set.of("40001", "40P01", "23505");
+
+  private static final String DISK_FULL = "53100";
 
   private ConnectionLoss() {}
 
@@ -34,11 +37,21 @@ public final class ConnectionLoss {
    * one wrote first): nothing was done, and the same work tried again meets what the other one did.
    */
   static boolean isClash(Throwable failure) {
+    String state = state(failure);
+    return state != null && CLASHES.contains(state);
+  }
+
+  /** True when the database had no room to write to: nothing was done. */
+  static boolean isDiskFull(Throwable failure) {
+    return DISK_FULL.equals(state(failure));
+  }
+
+  private static @Nullable String state(Throwable failure) {
     for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
       if (cause instanceof SQLException sql && sql.getSQLState() != null) {
-        return CLASHES.contains(sql.getSQLState());
+        return sql.getSQLState();
       }
     }
-    return false;
+    return null;
   }
 }

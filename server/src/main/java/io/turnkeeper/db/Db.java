@@ -12,12 +12,15 @@ import java.util.function.Function;
 import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The connection pool. Transactions are READ COMMITTED and short; each connection's session runs in
  * UTC.
  */
 public final class Db implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(Db.class);
   private static final Duration SILENCE_MAX = Duration.ofSeconds(30);
   private static final long CONNECT_SECONDS_MAX = 5;
   private static final Duration DISTRUST_EVERY = Duration.ofMillis(500);
@@ -28,10 +31,14 @@ public final class Db implements AutoCloseable {
    */
   private static final String SESSION = "SET idle_in_transaction_session_timeout = '5s'";
 
+  private static final Duration WARN_EVERY = Duration.ofSeconds(10);
+  private static final Duration DISK_FULL_RETRY = Duration.ofSeconds(5);
+
   private final HikariDataSource pool;
   private final Jdbi jdbi;
   private final AtomicLong distrustedNanos =
       new AtomicLong(System.nanoTime() - DISTRUST_EVERY.toNanos());
+  private final AtomicLong warnedNanos = new AtomicLong(System.nanoTime() - WARN_EVERY.toNanos());
 
   private Db(HikariDataSource pool) {
     this.pool = pool;
@@ -90,7 +97,8 @@ public final class Db implements AutoCloseable {
    * Runs the work in one transaction and commits it; any exception rolls it back and is passed on.
    *
    * @throws Refusal.Unavailable when no connection could be had in time, and nothing was done; with
-   *     code {@code outcome_unknown} when the connection broke under way
+   *     code {@code outcome_unknown} when the connection broke under way; with {@code disk_full}
+   *     when the database has no room to write to, and nothing was done
    */
   public <T extends @org.jspecify.annotations.Nullable Object> T inTx(Function<Tx, T> work) {
     try {
@@ -101,6 +109,10 @@ public final class Db implements AutoCloseable {
       if (ConnectionLoss.is(broken)) {
         distrustIdle();
         throw unknown();
+      }
+      if (ConnectionLoss.isDiskFull(broken)) {
+        warnOfFullDisk(broken);
+        throw diskFull();
       }
       throw broken;
     }
@@ -166,6 +178,24 @@ public final class Db implements AutoCloseable {
         "database_unavailable",
         "the database does not answer (SQLSTATE " + state + "); try again",
         Duration.ofSeconds(1));
+  }
+
+  /**
+   * It is for an operator to see, and every write meets it: not more often than once in a while.
+   */
+  private void warnOfFullDisk(JdbiException full) {
+    long now = System.nanoTime();
+    long last = warnedNanos.get();
+    if (now - last > WARN_EVERY.toNanos() && warnedNanos.compareAndSet(last, now)) {
+      log.warn("the disk of the database is full: free some space on it", full);
+    }
+  }
+
+  private static Refusal diskFull() {
+    return new Refusal.Unavailable(
+        "disk_full",
+        "the disk of the database is full and nothing was done; try again when there is space",
+        DISK_FULL_RETRY);
   }
 
   private static Refusal unknown() {

@@ -55,6 +55,8 @@ public final class EmbeddedPostgres implements AutoCloseable {
   private static final long LOG_BYTES_MAX = 10L * 1024 * 1024;
   private static final String WRONG_PASSWORD_CLASS = "28";
   private static final int LOG_TAIL_CHARS = 400;
+  private static final String NO_SPACE = "no space left";
+  private static final String FULL = "the disk is full: free some space and start again";
 
   private final Path directory;
   private final Path binaries;
@@ -234,6 +236,9 @@ public final class EmbeddedPostgres implements AutoCloseable {
               "the password file does not fit the data in %s; put back the one that was there"
                   .formatted(logFile.getParent()));
         }
+        if (ConnectionLoss.isDiskFull(notYet)) {
+          throw refused("disk_full", "no room for a database: " + FULL);
+        }
         pause(server);
       }
     }
@@ -369,8 +374,8 @@ public final class EmbeddedPostgres implements AutoCloseable {
               ? text
               : text.substring(text.length() - LOG_TAIL_CHARS).replaceFirst("^[^\n]*\n(?=.)", "");
       String lower = end.toLowerCase(Locale.ROOT);
-      if (lower.contains("no space left") || lower.contains("free disk space")) {
-        return "the disk is full: free some space and start again";
+      if (lower.contains(NO_SPACE) || lower.contains("free disk space")) {
+        return FULL;
       }
       return end.replaceAll("\\s*\\R\\s*", " | ");
     } catch (IOException unreadable) {
@@ -379,6 +384,9 @@ public final class EmbeddedPostgres implements AutoCloseable {
   }
 
   private static String describe(IOException failed) {
+    if (String.valueOf(failed.getMessage()).toLowerCase(Locale.ROOT).contains(NO_SPACE)) {
+      return FULL;
+    }
     return failed instanceof java.nio.file.AccessDeniedException
         ? "no permission to write " + failed.getMessage()
         : failed.getClass().getSimpleName() + ": " + failed.getMessage();

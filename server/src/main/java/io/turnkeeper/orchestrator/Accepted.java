@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.RunId;
 
 /**
@@ -8,4 +7,4 @@ import io.turnkeeper.base.RunId;
  *
  * @param replayed its idempotency key was used for the same message before: this is that one's run
  */
-public record Accepted(RunId run, Conversation conversation, boolean replayed) {}
+public record Accepted(RunId run, boolean replayed) {}

@@ -96,9 +96,6 @@ public final class Conversations {
   public Accepted post(NewTurn turn) {
     Agent agent = tools.agents().find(turn.organization(), turn.agent());
     String id = turn.conversation();
-    if (turn.busy() == NewTurn.Busy.INTERRUPT && id != null) {
-      interrupt(turn.organization(), id);
-    }
     Wanted wanted =
         new Wanted(
             turn.organization(),
@@ -108,17 +105,24 @@ public final class Conversations {
             id == null && !turn.options().path("on_completion").asString("").equals("keep"),
             id == null || turn.createConversation());
     Mailroom.Letter letter =
-        new Mailroom.Letter(wanted, conversation -> newRun(turn, agent, conversation));
-    return switch (mailroom.post(letter)) {
-      case Mailroom.Receipt.NoConversation(Resolved.OtherAgent other) ->
-          throw new Refusal.Conflict(
-              "thread_has_another_assistant",
-              "the thread belongs to another assistant; use one thread for each");
-      case Mailroom.Receipt.NoConversation missing ->
-          throw new Refusal.NotFound("thread", wanted.id());
-      case Mailroom.Receipt.Queued(Conversation conversation, Enqueued answer) ->
-          accepted(conversation, answer);
-    };
+        new Mailroom.Letter(
+            wanted, turn.idempotency(), conversation -> newRun(turn, agent, conversation));
+    Accepted accepted =
+        switch (mailroom.post(letter)) {
+          case Mailroom.Receipt.NoConversation(Resolved.OtherAgent other) ->
+              throw new Refusal.Conflict(
+                  "thread_has_another_assistant",
+                  "the thread belongs to another assistant; use one thread for each");
+          case Mailroom.Receipt.NoConversation missing ->
+              throw new Refusal.NotFound("thread", wanted.id());
+          case Mailroom.Receipt.Queued(Conversation conversation, Enqueued answer) ->
+              accepted(conversation, answer);
+          case Mailroom.Receipt.Known(Enqueued answer) -> known(answer);
+        };
+    if (turn.busy() == NewTurn.Busy.INTERRUPT) {
+      interruptBefore(turn.organization(), accepted.run());
+    }
+    return accepted;
   }
 
   public Optional<Run> run(OrganizationId organization, RunId run) {
@@ -362,23 +366,37 @@ public final class Conversations {
     return resumed;
   }
 
-  private void interrupt(OrganizationId organization, String id) {
-    find(organization, id)
-        .ifPresent(conversation ->
-            live(conversation)
-                .forEach(run -> cancel(organization, run.id(), "interrupted by a new message")));
+  /**
+   * Cancels what the conversation had before the message. Not until the message is accepted: one
+   * that is refused changes nothing, and one that is sent again must not cancel itself.
+   */
+  private void interruptBefore(OrganizationId organization, RunId accepted) {
+    Run message = run(organization, accepted).orElse(null);
+    if (message != null && !message.status().terminal()) {
+      tools
+          .db()
+          .inTx(tx -> tools.queue().live(tx, organization, message.conversation().key()))
+          .stream()
+          .filter(run -> run.turn() < message.turn())
+          .forEach(run -> cancel(organization, run.id(), "interrupted by a new message"));
+    }
   }
 
   private Accepted accepted(Conversation conversation, Enqueued answer) {
-    return switch (answer) {
-      case Enqueued.Accepted accepted -> {
-        signals.changed(conversation.key());
-        if (accepted.ready()) {
-          signals.ready();
-        }
-        yield new Accepted(accepted.run(), conversation, false);
+    if (answer instanceof Enqueued.Accepted accepted) {
+      signals.changed(conversation.key());
+      if (accepted.ready()) {
+        signals.ready();
       }
-      case Enqueued.Replayed replayed -> new Accepted(replayed.run(), conversation, true);
+      return new Accepted(accepted.run(), false);
+    }
+    return known(answer);
+  }
+
+  private static Accepted known(Enqueued answer) {
+    return switch (answer) {
+      case Enqueued.Accepted accepted -> new Accepted(accepted.run(), false);
+      case Enqueued.Replayed replayed -> new Accepted(replayed.run(), true);
       case Enqueued.KeyReused reused ->
           throw new Refusal.Invalid(
               "idempotency_key_reused",

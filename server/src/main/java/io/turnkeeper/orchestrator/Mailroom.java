@@ -9,10 +9,15 @@ import io.turnkeeper.db.GroupCommit;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.queue.Enqueued;
 import io.turnkeeper.queue.NewRun;
+import io.turnkeeper.queue.NewRun.Idempotency;
 import io.turnkeeper.queue.RunQueue;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -27,11 +32,15 @@ final class Mailroom implements AutoCloseable {
   /**
    * @param run what to queue once the conversation is known
    */
-  record Letter(Wanted wanted, Function<Conversation, NewRun> run) {}
+  record Letter(
+      Wanted wanted, @Nullable Idempotency idempotency, Function<Conversation, NewRun> run) {}
 
   /** What became of a letter. */
   sealed interface Receipt {
     record Queued(Conversation conversation, Enqueued answer) implements Receipt {}
+
+    /** It came before, or its key did: nothing was made for it. */
+    record Known(Enqueued answer) implements Receipt {}
 
     record NoConversation(Resolved why) implements Receipt {}
   }
@@ -58,26 +67,45 @@ final class Mailroom implements AutoCloseable {
   }
 
   private List<Receipt> post(Tx tx, List<Letter> letters) {
+    Map<Letter, Enqueued> known = known(tx, letters);
+    List<Letter> fresh = letters.stream().filter(letter -> !known.containsKey(letter)).toList();
+    Map<Letter, Receipt> receipts = new IdentityHashMap<>();
+    known.forEach((letter, answer) -> receipts.put(letter, new Receipt.Known(answer)));
     List<Resolved> resolved =
-        conversations.resolve(tx, letters.stream().map(Letter::wanted).toList());
+        conversations.resolve(tx, fresh.stream().map(Letter::wanted).toList());
+    List<Letter> addressed = new ArrayList<>();
     List<NewRun> runs = new ArrayList<>();
-    for (int i = 0; i < letters.size(); i++) {
+    for (int i = 0; i < fresh.size(); i++) {
       if (resolved.get(i) instanceof Resolved.Found(Conversation conversation)) {
-        runs.add(letters.get(i).run().apply(conversation));
+        addressed.add(fresh.get(i));
+        runs.add(fresh.get(i).run().apply(conversation));
+      } else {
+        receipts.put(fresh.get(i), new Receipt.NoConversation(resolved.get(i)));
       }
     }
     List<Enqueued> queued = runs.isEmpty() ? List.of() : queue.enqueue(tx, runs);
-    List<Receipt> receipts = new ArrayList<>();
-    int next = 0;
-    for (Resolved one : resolved) {
-      receipts.add(receipt(one, one instanceof Resolved.Found ? queued.get(next++) : null));
+    for (int i = 0; i < runs.size(); i++) {
+      receipts.put(addressed.get(i), new Receipt.Queued(runs.get(i).conversation(), queued.get(i)));
     }
-    return receipts;
+    return letters.stream().map(letter -> Objects.requireNonNull(receipts.get(letter))).toList();
   }
 
-  private static Receipt receipt(Resolved resolved, @Nullable Enqueued answer) {
-    return resolved instanceof Resolved.Found(Conversation conversation) && answer != null
-        ? new Receipt.Queued(conversation, answer)
-        : new Receipt.NoConversation(resolved);
+  private Map<Letter, Enqueued> known(Tx tx, List<Letter> letters) {
+    List<Letter> keyed = new ArrayList<>();
+    List<RunQueue.Keyed> keys = new ArrayList<>();
+    for (Letter letter : letters) {
+      Idempotency idempotency = letter.idempotency();
+      if (idempotency != null) {
+        keyed.add(letter);
+        keys.add(new RunQueue.Keyed(letter.wanted().organization(), idempotency));
+      }
+    }
+    Map<Letter, Enqueued> known = new IdentityHashMap<>();
+    List<Optional<Enqueued>> answers = queue.known(tx, keys);
+    for (int i = 0; i < keyed.size(); i++) {
+      Letter letter = keyed.get(i);
+      answers.get(i).ifPresent(answer -> known.put(letter, answer));
+    }
+    return known;
   }
 }

@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.UUID;
@@ -38,36 +39,51 @@ final class Enqueuer {
     return Arrays.asList(answers);
   }
 
-  private static void answerKnownKeys(Tx tx, List<NewRun> runs, @Nullable Enqueued[] answers) {
-    List<NewRun> keyed = runs.stream().filter(run -> run.idempotency() != null).toList();
-    if (keyed.isEmpty()) {
-      return;
-    }
+  /** What the keys were used for before; an answer for each, empty where there is none. */
+  List<Optional<Enqueued>> known(Tx tx, List<RunQueue.Keyed> asked) {
+    Map<KeyName, Used> used = asked.isEmpty() ? Map.of() : used(tx, asked);
+    return asked.stream()
+        .map(one ->
+            Optional.ofNullable(
+                    used.get(new KeyName(one.organization().value(), one.idempotency().key())))
+                .<Enqueued>map(before ->
+                    Arrays.equals(before.fingerprint(), one.idempotency().fingerprint())
+                        ? new Enqueued.Replayed(new RunId(before.run()))
+                        : new Enqueued.KeyReused()))
+        .toList();
+  }
+
+  private static Map<KeyName, Used> used(Tx tx, List<RunQueue.Keyed> asked) {
     Map<KeyName, Used> used = new HashMap<>();
     tx.query(EnqueueSql.KEYS_USED)
         .bindArray(
             "organizations",
             UUID.class,
-            keyed.stream().map(run -> run.conversation().organization().value()).toList())
+            asked.stream().map(one -> one.organization().value()).toList())
         .bindArray(
-            "keys",
-            String.class,
-            keyed.stream().map(run -> keyName(run, idempotency(run)).key()).toList())
+            "keys", String.class, asked.stream().map(one -> one.idempotency().key()).toList())
         .map((row, context) ->
             used.put(
                 new KeyName(
                     row.getObject("organization_id", UUID.class), row.getString("idempotency_key")),
                 new Used(row.getObject("id", UUID.class), row.getBytes("fingerprint"))))
         .list();
+    return used;
+  }
+
+  private void answerKnownKeys(Tx tx, List<NewRun> runs, @Nullable Enqueued[] answers) {
+    List<Integer> places = new ArrayList<>();
+    List<RunQueue.Keyed> keyed = new ArrayList<>();
     for (int i = 0; i < answers.length; i++) {
       Idempotency idempotency = runs.get(i).idempotency();
-      Used before = idempotency == null ? null : used.get(keyName(runs.get(i), idempotency));
-      if (idempotency != null && before != null) {
-        answers[i] =
-            Arrays.equals(before.fingerprint(), idempotency.fingerprint())
-                ? new Enqueued.Replayed(new RunId(before.run()))
-                : new Enqueued.KeyReused();
+      if (idempotency != null) {
+        places.add(i);
+        keyed.add(new RunQueue.Keyed(runs.get(i).conversation().organization(), idempotency));
       }
+    }
+    List<Optional<Enqueued>> known = known(tx, keyed);
+    for (int i = 0; i < places.size(); i++) {
+      answers[places.get(i)] = known.get(i).orElse(null);
     }
   }
 
@@ -197,14 +213,6 @@ final class Enqueuer {
   private static @Nullable String fingerprint(NewRun run) {
     var idempotency = run.idempotency();
     return idempotency == null ? null : HexFormat.of().formatHex(idempotency.fingerprint());
-  }
-
-  private static Idempotency idempotency(NewRun run) {
-    Idempotency idempotency = run.idempotency();
-    if (idempotency == null) {
-      throw new IllegalStateException("no idempotency key");
-    }
-    return idempotency;
   }
 
   private static KeyName keyName(NewRun run, Idempotency idempotency) {

@@ -18,7 +18,11 @@ final class LeaseSql {
          FOR UPDATE SKIP LOCKED
       """;
 
-  /** With the tag of whoever has waited longest under the agent's cap. */
+  /**
+   * With the tag of whoever has waited longest under the agent's cap. Each question is one probe of
+   * mailboxes_held: an EXISTS might be hashed, over all that is capped, and a LIMIT without an
+   * order may read the table until it meets a row.
+   */
   static final String GATES =
       """
       SELECT o.id AS organization_id, a.id AS agent_id,
@@ -29,10 +33,10 @@ final class LeaseSql {
                 WHERE h.organization_id = a.organization_id AND h.agent_id = a.id
                   AND h.state = 'capped' AND h.paused_by IS NULL
                 ORDER BY h.tag LIMIT 1) END AS agent_first,
-             o.max_running IS NOT NULL AND EXISTS (
-               SELECT FROM mailboxes h
-                WHERE h.organization_id = o.id AND h.state = 'capped' AND h.paused_by IS NULL)
-               AS organization_waits
+             o.max_running IS NOT NULL AND (
+               SELECT h.agent_id FROM mailboxes h
+                WHERE h.organization_id = o.id AND h.state = 'capped' AND h.paused_by IS NULL
+                ORDER BY h.agent_id LIMIT 1) IS NOT NULL AS organization_waits
         FROM unnest(:organizations::uuid[], :agents::uuid[]) AS i(organization_id, agent_id)
         JOIN organizations o ON o.id = i.organization_id
         JOIN agents a ON a.organization_id = i.organization_id AND a.id = i.agent_id

@@ -5,6 +5,7 @@ import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Tx;
+import io.turnkeeper.queue.NewRun.Idempotency;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +43,18 @@ public final class RunQueue {
    */
   public List<Enqueued> enqueue(Tx tx, List<NewRun> runs) {
     return enqueuer.enqueue(tx, runs);
+  }
+
+  /** A key that a client gave with a request to its organization. */
+  public record Keyed(OrganizationId organization, Idempotency idempotency) {}
+
+  /**
+   * What requests with these keys came to before; an answer for each, empty where there was none.
+   * {@link #enqueue} asks the same; whoever makes something for a run first asks here, so that a
+   * request that is no new run leaves nothing.
+   */
+  public List<Optional<Enqueued>> known(Tx tx, List<Keyed> asked) {
+    return enqueuer.known(tx, asked);
   }
 
   /**

@@ -45,6 +45,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -67,6 +68,7 @@ public final class Server implements AutoCloseable {
       Optional.ofNullable(Server.class.getPackage().getImplementationVersion()).orElse("dev");
 
   private final Settings settings;
+  private final BiConsumer<URI, String> keep;
   private final Deque<AutoCloseable> toClose = new ArrayDeque<>();
   private final AtomicReference<@Nullable Orchestrator> orchestrator = new AtomicReference<>();
   private @Nullable HttpServer http;
@@ -74,18 +76,21 @@ public final class Server implements AutoCloseable {
   private Optional<String> newAdminKey = Optional.empty();
   private volatile boolean stopping;
 
-  private Server(Settings settings) {
+  private Server(Settings settings, BiConsumer<URI, String> keep) {
     this.settings = settings;
+    this.keep = keep;
   }
 
   /**
    * Starts a replica; when this returns it serves.
    *
+   * @param keep told where the replica listens and the admin key of the first start, before that
+   *     key is valid. When it throws, nothing was made
    * @throws io.turnkeeper.base.Refusal in one line, what is in the way and what to do. Nothing is
    *     left running then
    */
-  public static Server start(Settings settings) {
-    Server server = new Server(settings);
+  public static Server start(Settings settings, BiConsumer<URI, String> keep) {
+    Server server = new Server(settings, keep);
     try {
       server.run();
       return server;
@@ -119,7 +124,6 @@ public final class Server implements AutoCloseable {
     Metrics metrics = new Metrics();
 
     Tenancy tenancy = new Tenancy(db, clock);
-    newAdminKey = tenancy.bootstrap().map(NewKey::text);
     Agents agents = new Agents(db);
     RunQueue queue = new RunQueue();
     EventLog events = new EventLog(settings.events().retention());
@@ -175,6 +179,8 @@ public final class Server implements AutoCloseable {
                 clock));
     cluster = members;
     members.start();
+    // Last: a start that fails must not use up the one key that is shown.
+    newAdminKey = tenancy.bootstrap(key -> keep.accept(url(), key.text())).map(NewKey::text);
     log.info("serving at {}", url());
   }
 

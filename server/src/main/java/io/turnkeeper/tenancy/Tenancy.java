@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -75,9 +76,11 @@ public final class Tenancy {
    * Makes sure that the first organization has a valid admin key. Safe when several replicas start
    * at once.
    *
+   * @param keep puts the key where its owner finds it, before it is valid: there is no second one,
+   *     and whoever dies right after the commit must not have lost it. When it fails no key is made
    * @return the key, if one had to be made
    */
-  public Optional<NewKey> bootstrap() {
+  public Optional<NewKey> bootstrap(Consumer<NewKey> keep) {
     return db.inTx(tx -> {
       tx.query(TenancySql.LOCK_BOOTSTRAP).bind("lock", BOOTSTRAP_LOCK).mapTo(String.class).one();
       Organization first =
@@ -85,7 +88,9 @@ public final class Tenancy {
       if (hasAdmin(tx, first.id())) {
         return Optional.<NewKey>empty();
       }
-      return Optional.of(insertKey(tx, first.id(), "first-admin", Role.ADMIN));
+      NewKey key = insertKey(tx, first.id(), "first-admin", Role.ADMIN);
+      keep.accept(key);
+      return Optional.of(key);
     });
   }
 

@@ -7,8 +7,11 @@ import java.util.List;
 
 /** The end of what a process wrote to stderr, without its secrets. */
 final class Tail {
-  /** Shorter values (flags, numbers) are no secrets, and would blot out ordinary words. */
-  private static final int SECRET_CHARS_MIN = 6;
+  /**
+   * From the length of a PIN on. Shorter values (flags, small numbers) would be guessed at once,
+   * and blot out parts of ordinary words.
+   */
+  private static final int SECRET_CHARS_MIN = 4;
 
   private final List<String> secrets;
   private final int bytesMax;

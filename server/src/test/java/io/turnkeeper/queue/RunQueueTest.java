@@ -1,6 +1,7 @@
 package io.turnkeeper.queue;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Conversation;
@@ -13,6 +14,8 @@ import io.turnkeeper.db.DbTest;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.queue.NewRun.Idempotency;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -165,6 +168,42 @@ class RunQueueTest {
     db.useTx(tx -> tx.update("UPDATE mailboxes SET ready_at = now() - interval '1 s'").execute());
     assertThat(number(tx -> queue.promoteDelayed(tx, 10))).isEqualTo(1);
     assertThat(claim(5)).hasSize(1);
+  }
+
+  @Test
+  void a_run_that_backs_off_is_not_ready_until_its_time_and_says_so() {
+    Conversation one = conversation("one");
+    RunId lost = enqueue(run(one));
+    RunId behind = enqueue(run(one));
+    Claimed first = claim(1).getFirst();
+    assertThat(
+            truth(
+                tx -> queue.requeue(tx, first.lease(), lost, new Again(Duration.ofHours(1), true))))
+        .isTrue();
+    assertThat(things(tx -> queue.startNext(tx, replica, List.of(first.lease())).blocked()))
+        .containsExactly(first.lease());
+    assertThat(truth(tx -> queue.release(tx, replica, List.of(first.lease())))).isFalse();
+
+    assertThat(state(one)).isEqualTo("delayed");
+    assertThat(claim(5)).isEmpty();
+    assertThat(why(lost))
+        .isInstanceOfSatisfying(
+            Why.Delayed.class,
+            delayed -> {
+              assertThat(delayed.backingOff()).isTrue();
+              assertThat(delayed.until())
+                  .isCloseTo(
+                      Instant.now().plus(Duration.ofHours(1)), within(1, ChronoUnit.MINUTES));
+            });
+    assertThat(why(behind)).isEqualTo(new Why.BehindRun(lost, RunStatus.PENDING, 1));
+    assertThat(number(tx -> queue.promoteDelayed(tx, 10))).as("too early").isZero();
+
+    db.useTx(tx -> tx.update("UPDATE mailboxes SET ready_at = now() - interval '1 s'").execute());
+    assertThat(number(tx -> queue.promoteDelayed(tx, 10))).isEqualTo(1);
+    assertThat(state(one)).isEqualTo("ready");
+    Claimed again = claim(5).getFirst();
+    assertThat(again.run().id()).isEqualTo(lost);
+    assertThat(again.run().attempt()).isEqualTo(2);
   }
 
   @Test

@@ -84,7 +84,7 @@ class CostTest {
       @TempDir Path data) {
     DatabaseUrl url = TestDatabases.fresh("cost");
     String database = url.toString().replaceFirst("^.*/([^/?]+)(\\?.*)?$", "$1");
-    try (Server server = Server.start(settings(url, data))) {
+    try (Server server = Server.start(settings(url, data), (at, key) -> {})) {
       double alone = transactionsPerSecond(database);
       fill(url);
       double full = transactionsPerSecond(database);

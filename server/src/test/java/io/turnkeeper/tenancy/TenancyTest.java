@@ -54,7 +54,7 @@ class TenancyTest {
   void replicas_that_start_together_make_one_first_key() throws Exception {
     List<Callable<Optional<NewKey>>> starts = new ArrayList<>();
     for (int i = 0; i < 8; i++) {
-      starts.add(tenancy::bootstrap);
+      starts.add(() -> tenancy.bootstrap(key -> {}));
     }
     List<NewKey> made = new ArrayList<>();
     try (var threads = Executors.newVirtualThreadPerTaskExecutor()) {
@@ -63,12 +63,32 @@ class TenancyTest {
       }
     }
     assertThat(made).hasSizeLessThanOrEqualTo(1);
-    assertThat(tenancy.bootstrap()).isEmpty();
+    assertThat(tenancy.bootstrap(key -> {})).isEmpty();
     for (NewKey key : made) {
       Caller caller = tenancy.authenticate(sent(key));
       assertThat(caller.operator()).isTrue();
       assertThat(caller.organizationName()).isEqualTo("default");
     }
+  }
+
+  @Test
+  void a_first_key_that_could_not_be_kept_is_not_valid_and_the_next_start_makes_another(Db db) {
+    db.useTx(tx -> tx.update("UPDATE api_keys SET revoked_at = now()").execute());
+    List<NewKey> lost = new ArrayList<>();
+    assertThatThrownBy(() ->
+            tenancy.bootstrap(key -> {
+              lost.add(key);
+              throw new IllegalStateException("no space left");
+            }))
+        .hasMessageContaining("no space left");
+
+    List<NewKey> kept = new ArrayList<>();
+    NewKey made = tenancy.bootstrap(kept::add).orElseThrow();
+
+    assertThat(kept).containsExactly(made);
+    assertThat(tenancy.authenticate(sent(made)).operator()).isTrue();
+    assertThatThrownBy(() -> tenancy.authenticate(sent(lost.getFirst())))
+        .isInstanceOf(Refusal.Unauthenticated.class);
   }
 
   @Test

@@ -14,6 +14,7 @@ import io.turnkeeper.orchestrator.NewTurn;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.tenancy.Caller;
+import io.turnkeeper.tenancy.Role;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -184,21 +185,26 @@ final class RunRoutes {
   }
 
   private void join(Exchange exchange, Caller caller) throws InterruptedException {
-    streams.join(
-        exchange, run(exchange, caller), exchange.queryBoolean("cancel_on_disconnect", false));
+    streams.join(exchange, run(exchange, caller), cancelsOnDisconnect(exchange, caller));
   }
 
   private void stream(Exchange exchange, Caller caller) throws InterruptedException {
     Run run = run(exchange, caller);
+    boolean cancels = cancelsOnDisconnect(exchange, caller);
     Set<StreamMode> asked = StreamMode.read(exchange.queryAll("stream_mode"));
     Set<StreamMode> modes = asked.isEmpty() ? RunStreams.modes(run) : asked;
     Cursor from = exchange.header("last-event-id").map(Cursor::parse).orElse(Cursor.START);
     streams.announce(exchange, run, stateless(exchange));
-    streams.stream(
-        exchange,
-        run,
-        new RunStreams.View(modes, from),
-        exchange.queryBoolean("cancel_on_disconnect", false));
+    streams.stream(exchange, run, new RunStreams.View(modes, from), cancels);
+  }
+
+  /** Who may not cancel a run may not have it cancelled either. */
+  private static boolean cancelsOnDisconnect(Exchange exchange, Caller caller) {
+    boolean cancels = exchange.queryBoolean("cancel_on_disconnect", false);
+    if (cancels) {
+      caller.require(Role.CLIENT);
+    }
+    return cancels;
   }
 
   private void cancel(Exchange exchange, Caller caller) throws InterruptedException {

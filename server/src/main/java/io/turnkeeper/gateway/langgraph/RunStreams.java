@@ -17,6 +17,7 @@ import io.turnkeeper.queue.RunStatus;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -28,6 +29,9 @@ import tools.jackson.databind.node.ObjectNode;
 final class RunStreams {
   private static final int PAGE = 500;
   private static final int RUNS_PAGE = 50;
+
+  /** Stands for a run's last event when its log is gone: above all numbers that a run gets to. */
+  private static final int PAST_ALL = 999_999_999;
 
   /**
    * The client's watchdog expects steady heartbeats from the first second, also while the run is
@@ -87,6 +91,7 @@ final class RunStreams {
     RunTranslator translator = null;
     int after = 0;
     boolean asked = false;
+    boolean quiet = true;
     while (true) {
       List<Event> page = conversations.events(run.organization(), run.id(), after, PAGE);
       for (Event event : page) {
@@ -109,7 +114,30 @@ final class RunStreams {
       if (asked && until == Until.ASKED) {
         return;
       }
-      live.await();
+      if (page.isEmpty() && quiet) {
+        Optional<Run> now = conversations.run(run.organization(), run.id());
+        boolean over = now.isEmpty() || now.get().status().terminal();
+        // Asked after the run: what ended it was written in one transaction with its status.
+        if (over && conversations.events(run.organization(), run.id(), after, 1).isEmpty()) {
+          now.ifPresent(ended -> sendStored(ended, view, live));
+          return;
+        }
+      }
+      quiet = !live.await();
+    }
+  }
+
+  /** What is left of a run whose log is past its retention: how it ended, unless it was seen. */
+  private void sendStored(Run run, View view, Live live) {
+    if (view.from().covers(run.turn(), PAST_ALL, 1)) {
+      return;
+    }
+    String id = Cursor.id(run.turn(), PAST_ALL, 1, 1);
+    ObjectNode error = run.error();
+    if (error != null && run.status() != RunStatus.CANCELLED) {
+      live.send("error", id, Shapes.error(error));
+    } else {
+      live.send("values", id, valuesAfter(run));
     }
   }
 
@@ -133,17 +161,21 @@ final class RunStreams {
       return out.isOpen();
     }
 
-    /** Waits for news, at most until a heartbeat is due; news of other runs do not put it off. */
-    void await() throws InterruptedException {
+    /**
+     * Waits for news, at most until a heartbeat is due; news of other runs do not put it off. False
+     * when there were none.
+     */
+    boolean await() throws InterruptedException {
       long left = beatAt - clock.nanos();
       while (left > 0 && out.isOpen()) {
         if (news.await(left < LOOK.toNanos() ? Duration.ofNanos(left) : LOOK)) {
-          return;
+          return true;
         }
         left = beatAt - clock.nanos();
       }
       out.heartbeat();
       beatAt = nextBeat();
+      return false;
     }
 
     private long nextBeat() {
@@ -169,13 +201,25 @@ final class RunStreams {
     try (Subscription news = conversations.subscribe(thread.key())) {
       Live live = new Live(out, news);
       while (live.isOpen()) {
-        for (Run run : from(thread, at.turn())) {
+        List<Run> more = from(thread, at.turn());
+        if (more.isEmpty() && isGone(thread)) {
+          out.end();
+          return;
+        }
+        for (Run run : more) {
           copy(run, new View(modes(run), at), Until.ENDED, live);
           at = new Cursor(run.turn() + 1, 0, 0);
         }
         live.await();
       }
     }
+  }
+
+  private boolean isGone(StoredConversation thread) {
+    return conversations
+        .find(thread.organization(), thread.id())
+        .filter(now -> now.key() == thread.key())
+        .isEmpty();
   }
 
   /** The runs of this turn and of later ones, in their order. */
@@ -219,16 +263,17 @@ final class RunStreams {
     ObjectNode error = run.error();
     if (error != null && run.status() != RunStatus.CANCELLED) {
       ObjectNode result = Json.object();
-      result
-          .putObject("__error__")
-          .put("error", error.path("code").asString("error"))
-          .put("message", error.path("message").asString(""));
+      result.set("__error__", Shapes.error(error));
       return result;
     }
     return run.status() == RunStatus.WAITING
         ? threads.folded(run).state().valuesNow()
-        : Shapes.values(
-            conversations.messages(run.organization(), run.conversation().key(), run.turn()));
+        : valuesAfter(run);
+  }
+
+  private JsonNode valuesAfter(Run run) {
+    return Shapes.values(
+        conversations.messages(run.organization(), run.conversation().key(), run.turn()));
   }
 
   private String agentName(Run run) {

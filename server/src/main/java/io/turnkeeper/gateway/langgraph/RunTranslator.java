@@ -78,12 +78,7 @@ final class RunTranslator {
       }
       case "run.failed", "run.timeout" -> {
         JsonNode error = data.path("error");
-        frames.add(
-            new Frame(
-                "error",
-                Json.object()
-                    .put("error", error.path("code").asString("error"))
-                    .put("message", error.path("message").asString(""))));
+        frames.add(new Frame("error", Shapes.error(error)));
         ended = true;
       }
       default -> {}

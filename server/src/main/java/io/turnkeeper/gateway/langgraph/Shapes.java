@@ -161,6 +161,13 @@ final class Shapes {
     return node;
   }
 
+  /** What went wrong with a run, as clients read it. */
+  static ObjectNode error(JsonNode error) {
+    return Json.object()
+        .put("error", error.path("code").asString("error"))
+        .put("message", error.path("message").asString(""));
+  }
+
   static ObjectNode values(ArrayNode messages) {
     ObjectNode values = Json.object();
     if (!messages.isEmpty()) {

@@ -109,7 +109,7 @@ class AdminRoutesTest {
     tenancy = new Tenancy(db, Clock.system());
     Agents agents = new Agents(db);
     orchestrator = orchestrator(db, agents, data);
-    keys.put(Who.OPERATOR, tenancy.bootstrap().orElseThrow().text());
+    keys.put(Who.OPERATOR, tenancy.bootstrap(key -> {}).orElseThrow().text());
     Tenancy.Founded founded = tenancy.createOrganization("acme", null);
     ours = founded.organization().id();
     keys.put(Who.ADMIN, founded.adminKey().text());

@@ -59,7 +59,7 @@ class ClientRoutesTest {
     var inputs =
         new ConfigLoader.Inputs(
             Map.of(), flags, Optional.empty(), data, ConfigLoader.Machine.here());
-    server = Server.start(ConfigLoader.load(inputs).settings());
+    server = Server.start(ConfigLoader.load(inputs).settings(), (at, admin) -> {});
     key = server.newAdminKey().orElseThrow();
     ObjectNode demo = Json.object().put("name", "demo").put("kind", "acp");
     demo.put("permissions", "ask");
@@ -366,6 +366,89 @@ class ClientRoutesTest {
     assertThat(call("GET", runs + "?status=success", null, 200)).hasSize(1);
     call("GET", runs + "?status=nonsense", null, 422);
     call("GET", runs + "?limit=-1", null, 422);
+  }
+
+  @Test
+  void an_interrupting_message_that_is_sent_again_does_not_interrupt_itself() {
+    String runs = "/threads/" + thread() + "/runs";
+    HttpRequest interrupting =
+        request(runs)
+            .header("Idempotency-Key", UUID.randomUUID().toString())
+            .POST(
+                BodyPublishers.ofString(
+                    run("count to 20 slowly", "'multitask_strategy':'interrupt'")))
+            .build();
+    String id = Json.parse(send(interrupting).body()).path("run_id").asString();
+    begun(runs + "/" + id);
+    assertThat(send(interrupting).statusCode()).isEqualTo(200);
+    call("GET", runs + "/" + id + "/join", null, 200);
+    assertThat(call("GET", runs + "/" + id, null, 200).path("status").asString())
+        .isEqualTo("success");
+  }
+
+  @Test
+  void an_interrupting_message_that_is_refused_interrupts_nothing() {
+    String runs = "/threads/" + thread() + "/runs";
+    String id = call("POST", runs, run("count to 20 slowly", ""), 200).path("run_id").asString();
+    String other = "'assistant_id':'broken','multitask_strategy':'interrupt'";
+    call("POST", runs, run("now", other), 409);
+    call("GET", runs + "/" + id + "/join", null, 200);
+    assertThat(call("GET", runs + "/" + id, null, 200).path("status").asString())
+        .isEqualTo("success");
+  }
+
+  @Test
+  void a_reader_has_no_run_cancelled_by_leaving() {
+    String reader =
+        call("POST", "/admin/keys", "{\"name\":\"r\",\"role\":\"reader\"}", 201)
+            .path("key")
+            .asString();
+    String runs = "/threads/" + thread() + "/runs";
+    String run = runs + "/" + call("POST", runs, run("hi", ""), 200).path("run_id").asString();
+    for (String path : List.of("/join", "/stream")) {
+      HttpRequest asked =
+          request(run + path + "?cancel_on_disconnect=1").setHeader("x-api-key", reader).build();
+      assertThat(send(asked).statusCode()).isEqualTo(403);
+      assertThat(send(request(run + path).setHeader("x-api-key", reader).build()).statusCode())
+          .isEqualTo(200);
+    }
+  }
+
+  @Test
+  void a_request_that_is_no_new_run_leaves_no_thread() {
+    String key = UUID.randomUUID().toString();
+    HttpRequest stateless =
+        request("/runs")
+            .header("Idempotency-Key", key)
+            .POST(BodyPublishers.ofString(run("hi", "")))
+            .build();
+    String id = Json.parse(send(stateless).body()).path("run_id").asString();
+    long before = rows("conversations");
+    assertThat(Json.parse(send(stateless).body()).path("run_id").asString()).isEqualTo(id);
+    HttpRequest reused =
+        request("/threads/" + UUID.randomUUID() + "/runs")
+            .header("Idempotency-Key", key)
+            .POST(BodyPublishers.ofString(run("hi", "'if_not_exists':'create'")))
+            .build();
+    assertThat(send(reused).statusCode()).isEqualTo(422);
+    assertThat(rows("conversations")).isEqualTo(before);
+  }
+
+  @Test
+  void a_stream_whose_log_is_past_its_retention_ends_with_what_the_run_came_to() {
+    String thread = "/threads/" + thread();
+    call("POST", thread + "/runs/wait", run("My name is Ada", ""), 200);
+    String run = call("GET", thread + "/runs", null, 200).path(0).path("run_id").asString();
+    db.useTx(tx ->
+        tx.update("DELETE FROM run_events WHERE run_id = :run")
+            .bind("run", UUID.fromString(run))
+            .execute());
+
+    List<Part> parts = join(thread + "/runs/" + run + "/stream", "-1");
+
+    assertThat(parts).singleElement().extracting(Part::event).isEqualTo("values");
+    assertThat(contents(parts.getFirst().data())).contains("human:My name is Ada|ai:");
+    assertThat(join(thread + "/runs/" + run + "/stream", parts.getFirst().id())).isEmpty();
   }
 
   @Test
