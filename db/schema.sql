@@ -80,7 +80,7 @@ CREATE TABLE replicas (
   wanted_leases      integer CHECK (wanted_leases >= 0), -- what an operator wants; NULL: the replica's own
   started_at         timestamptz NOT NULL DEFAULT now(),
   heartbeat_at       timestamptz NOT NULL DEFAULT now(),
-  lock_missing_since timestamptz,
+  lock_missing_since timestamptz, -- unused: each replica counts by its own clock
   ended_at           timestamptz
 ) WITH (fillfactor = 50);
 CREATE INDEX replicas_alive ON replicas (id) WHERE state IN ('live', 'draining');

@@ -22,6 +22,7 @@
  *   NO_GRACE            a lock that is missing is death at once
  *   NO_WITNESS          a missing lock counts for who never saw it held
  *   NO_JUMP             epochs go on from where the standby was
+ *   LATE_CLAIM          a claim is acted on whatever became of its replica since it was sent
  *   LOST_CLAIM          (LIVE) nobody looks for a lease whose claim got no answer
  *   NO_TAKEOVER         (LIVE) nobody takes over
  * Three more give limits their proof: two workers may live at once (the error) when DEAF_CUT lets the
@@ -95,6 +96,7 @@ bool saw[N * ROWS];    /* the lock held, in this life of its own session */
 bool server_down[N];   /* its session ended with the server, which said so */
 byte token[N]; byte token_row[N];
 bool worker[N]; byte quiet[N];     /* the warden: ticks since the last beat */
+byte claim[N]; byte claim_row[N];  /* the epoch of a claim whose answer is under way, 0 none */
 bool orphan[N];        /* a claim of this replica got no answer */
 bool beaten[N]; bool looked[N];    /* in this tick, for LIVE */
 
@@ -148,6 +150,11 @@ byte restarts = RESTARTS; byte failovers = FAILOVERS; byte faults = FAULTS;
 #define buries(r) (gone(r, 0) || gone(r, 1) || gone(r, 2) || gone(r, 3))
 #else
 #define buries(r) (gone(r, 0) || gone(r, 1) || gone(r, 2))
+#endif
+#ifdef LATE_CLAIM
+#define serves(r) true
+#else
+#define serves(r) (!fenced[r] && claim_row[r] == me[r])
 #endif
 #ifdef DEAF_CUT
 #define hears_cut(r) true
@@ -306,7 +313,7 @@ proctype Warden(byte r)
 proctype Work(byte r)
 {
   do
-  :: atomic { talks(r) && !fenced[r] && token[r] == 0 && !worker[r] &&
+  :: atomic { talks(r) && !fenced[r] && token[r] == 0 && !worker[r] && claim[r] == 0 &&
               holder == NONE && turn == READY && live[me[r]] ->
        /* LeaseSql.GRANT */
        holder = me[r];
@@ -314,10 +321,15 @@ proctype Work(byte r)
        epoch++; turn = RUNNING;
        assert(epoch > newest);
        newest = epoch; rightful = epoch;
+       claim[r] = epoch; claim_row[r] = me[r] }
+  :: atomic { talks(r) && claim[r] != 0 ->
+       /* Dispatcher.start, however late; the replica may have been fenced, and have joined again */
        if
-       :: token[r] = epoch; token_row[r] = me[r]
-       :: faults > 0 -> faults--; orphan[r] = true   /* the answer is lost */
-       fi }
+       :: serves(r) -> token[r] = claim[r]; token_row[r] = claim_row[r]
+       :: !serves(r)
+       :: faults > 0 && serves(r) -> faults--; orphan[r] = true   /* the answer is lost */
+       fi;
+       claim[r] = 0; claim_row[r] = 0 }
 #ifndef LOST_CLAIM
   :: atomic { talks(r) && !fenced[r] && orphan[r] ->
        /* the lease that nobody here works under is given back */
@@ -393,10 +405,17 @@ proctype Time()
   od
 }
 
+/* A claim whose connection ended: done or not, nobody knows. */
+inline unanswered(r)
+{
+  if :: claim[r] != 0 && !fenced[r] && claim_row[r] == me[r] -> orphan[r] = true :: else fi;
+  claim[r] = 0; claim_row[r] = 0
+}
+
 inline all_sessions_end()
 {
   i = 0; do :: i < ROWS -> locked[i] = 0; i++ :: else -> break od;
-  i = 0; do :: i < N -> if :: up[i] && !fenced[i] -> cut[i] = true; server_down[i] = true :: else fi; beat[i] = 0; i++ :: else -> break od;
+  i = 0; do :: i < N -> if :: up[i] && !fenced[i] -> cut[i] = true; server_down[i] = true :: else fi; beat[i] = 0; unanswered(i); i++ :: else -> break od;
   i = 0
 }
 
@@ -414,7 +433,7 @@ proctype Faults()
   :: atomic { faults > 0 && kills > 0 && up[0] ->
        faults--; kills--;
        up[0] = false; paused[0] = false; fenced[0] = true; token[0] = 0; beat[0] = 0; cut[0] = false;
-       orphan[0] = false;
+       orphan[0] = false; claim[0] = 0; claim_row[0] = 0;
        if :: reach[0] && locked[me[0]] == 1 -> locked[me[0]] = 0 :: else fi }
   :: atomic { !up[0] && !worker[0] -> up[0] = true }
   :: atomic { faults > 0 && restarts > 0 ->

@@ -8,7 +8,6 @@ import io.turnkeeper.db.PgSession;
 import io.turnkeeper.db.Tx;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Types;
 import java.time.Duration;
@@ -59,6 +58,9 @@ public final class Cluster implements AutoCloseable {
   private static final Duration STOP_MAX = Duration.ofSeconds(5);
   private static final String TAKEOVER_WAIT = "500ms";
 
+  /** Where a heartbeat got no answer, what has waited for one this long will not get one either. */
+  private static final Duration SILENT_TOO = Duration.ofSeconds(1);
+
   private final Db db;
 
   /** Heartbeats have a connection of their own: work that uses up the pool cannot starve them. */
@@ -84,17 +86,16 @@ public final class Cluster implements AutoCloseable {
   private volatile long confirmedNanos;
   private volatile boolean alone;
   private volatile @Nullable PgSession session;
+  private volatile OffsetDateTime joinedAt = OffsetDateTime.MIN;
   private long beatNanos;
+
+  /** When the last look was sent that saw this replica's own lock. */
+  private long lockedNanos;
+
+  private @Nullable OffsetDateTime serverStartedAt;
 
   /** What an operator wants of it; kept when it comes back under another id. */
   private volatile @Nullable Integer wantedLeases;
-
-  private record Seen(
-      int id,
-      boolean me,
-      @Nullable Integer wantedLeases,
-      long heartbeatAgeMillis,
-      boolean locked) {}
 
   public Cluster(Db db, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
     this.db = db;
@@ -104,7 +105,7 @@ public final class Cluster implements AutoCloseable {
     this.clock = clock;
     Duration third = config.ttl().dividedBy(3);
     this.notifier = new Notifier(db, () -> me, () -> !alone && !fenced);
-    this.heart = Db.open(sessionUrl, 1, third, third);
+    this.heart = Db.open(sessionUrl, 1, new Db.Waits(third, third, third));
     this.threads =
         List.of(
             thread("cluster", this::beatAndWatch),
@@ -197,7 +198,10 @@ public final class Cluster implements AutoCloseable {
     synchronized (standing) {
       if (!fenced) {
         fenced = true;
-        leave(me);
+        if (!leave(me)) {
+          // The lock goes with the session: nothing may be at work under the leases then.
+          member.fenced();
+        }
       }
       closeSession();
     }
@@ -270,6 +274,7 @@ public final class Cluster implements AutoCloseable {
       seen = look(beats);
     } catch (Refusal.Unavailable away) {
       // A heartbeat whose outcome is unknown counts as lost; the next is sent with the next look.
+      db.abandon(SILENT_TOO);
       return;
     }
     synchronized (standing) {
@@ -292,6 +297,7 @@ public final class Cluster implements AutoCloseable {
     }
     alone = seen.size() == 1;
     boolean holding = seen.stream().anyMatch(one -> one.me() && one.locked());
+    checkSession(seen.getFirst().serverStartedAt(), holding, life, sent);
     if (seenLocks.begin(holding && life == sessionLife() ? life : SeenLocks.NOTHING_HOLDS)) {
       lockMissingSince.clear();
     }
@@ -303,6 +309,23 @@ public final class Cluster implements AutoCloseable {
       }
     }
     lockMissingSince.keySet().retainAll(seen.stream().map(Seen::id).toList());
+  }
+
+  /** What a look says of this replica's session, which may not have noticed. */
+  private void checkSession(OffsetDateTime server, boolean holding, int life, long sent) {
+    PgSession open = session;
+    if (open == null) {
+      return;
+    }
+    if (server.equals(serverStartedAt)) {
+      open.serverLives();
+    }
+    serverStartedAt = server;
+    if (holding) {
+      lockedNanos = sent;
+    } else if (life != SeenLocks.NOTHING_HOLDS) {
+      open.missed(life, lockedNanos);
+    }
   }
 
   private void follow(@Nullable Integer wanted) {
@@ -355,6 +378,8 @@ public final class Cluster implements AutoCloseable {
     fenced = true;
     try {
       member.fenced();
+      // What is under way is refused, or goes to a database that does not answer.
+      db.abandon(Duration.ZERO);
     } finally {
       closeSession();
     }
@@ -379,7 +404,7 @@ public final class Cluster implements AutoCloseable {
               clock,
               new PgSession.Takes(
                   connection -> joined.set(insertAndLock(connection)),
-                  connection -> lockAgain(connection, joined.get())),
+                  connection -> SessionLock.takeAgain(connection, joined.get())),
               new Ear());
     } catch (SQLException failed) {
       throw new Refusal.Unavailable(
@@ -393,6 +418,7 @@ public final class Cluster implements AutoCloseable {
       me = id;
       beatNanos = sent;
       confirmedNanos = sent;
+      lockedNanos = sent;
       alone = false;
       fenced = false;
       log.info("joined as replica {}", id);
@@ -410,30 +436,10 @@ public final class Cluster implements AutoCloseable {
       join.setInt(5, member.maxLeases());
       join.setObject(6, wantedLeases, Types.INTEGER);
       join.setInt(7, LOCK_CLASS);
-      int id = locked(join);
-      listen(connection, id);
-      return id;
-    }
-  }
-
-  /** Whoever was alone until now learns from the greeting that somebody listens. */
-  private static void listen(Connection connection, int id) throws SQLException {
-    try (PreparedStatement listen = connection.prepareStatement("LISTEN " + Notifier.CHANNEL);
-        PreparedStatement greet = connection.prepareStatement(ClusterSql.GREET)) {
-      listen.execute();
-      greet.setString(1, Notifier.CHANNEL);
-      greet.setString(2, id + ":");
-      greet.execute();
-    }
-  }
-
-  private static void lockAgain(Connection connection, int id) throws SQLException {
-    try (PreparedStatement lock = connection.prepareStatement(ClusterSql.LOCK_AGAIN)) {
-      lock.setInt(1, id);
-      lock.setInt(2, LOCK_CLASS);
-      lock.setInt(3, id);
-      locked(lock);
-      listen(connection, id);
+      SessionLock.Taken taken = SessionLock.taken(join);
+      joinedAt = taken.since();
+      SessionLock.listen(connection, taken.id());
+      return taken.id();
     }
   }
 
@@ -451,33 +457,16 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
-  private static int locked(PreparedStatement statement) throws SQLException {
-    try (ResultSet row = statement.executeQuery()) {
-      if (!row.next() || !row.getBoolean("locked")) {
-        throw new SQLException("the lock is still held by the old session, whose end is to come");
-      }
-      return row.getInt("id");
-    }
-  }
-
   private List<Seen> look(boolean beats) {
     return heart.inTx(tx ->
         (beats
                 ? tx.query(ClusterSql.BEAT).bind("max_leases", member.maxLeases())
                 : tx.query(ClusterSql.WATCH))
             .bind("me", me)
+            .bind("joined_at", joinedAt)
             .bind("class", LOCK_CLASS)
-            .map((row, context) -> seen(row))
+            .map((row, context) -> Seen.read(row))
             .list());
-  }
-
-  private static Seen seen(ResultSet row) throws SQLException {
-    return new Seen(
-        row.getInt("id"),
-        row.getBoolean("me"),
-        row.getObject("wanted_leases", Integer.class),
-        row.getLong("heartbeat_age_ms"),
-        row.getBoolean("locked"));
   }
 
   private boolean isDead(Seen other) {
@@ -532,14 +521,17 @@ public final class Cluster implements AutoCloseable {
     }
   }
 
-  private void leave(int id) {
+  /** Whether it left in good order, so that nothing is left to take over. */
+  private boolean leave(int id) {
     try {
-      int left = db.inTx(tx -> tx.update(ClusterSql.LEAVE).bind("id", id).execute());
-      if (left == 0) {
+      boolean left = db.inTx(tx -> tx.update(ClusterSql.LEAVE).bind("id", id).execute() == 1);
+      if (!left) {
         log.warn("replica {} leaves with leases that it could not give back: others take over", id);
       }
+      return left;
     } catch (RuntimeException away) {
       log.info("could not say goodbye to the database: the others will notice");
+      return false;
     }
   }
 

@@ -11,19 +11,25 @@ final class ClusterSql {
       WITH joined AS (
         INSERT INTO replicas (host, pid, address, version, max_leases, wanted_leases)
         VALUES (?, ?, ?, ?, ?, ?)
-        RETURNING id
+        RETURNING id, started_at
       )
-      SELECT id, pg_try_advisory_lock(?, id) AS locked FROM joined
+      SELECT id, started_at, pg_try_advisory_lock(?, id) AS locked FROM joined
       """;
 
   static final String LOCK_AGAIN =
       """
-      SELECT ?::integer AS id, pg_try_advisory_lock(?, ?) AS locked
+      SELECT p.id, p.started_at, pg_try_advisory_lock(?, p.id) AS locked
+        FROM replicas p WHERE p.id = ?
       """;
 
+  /**
+   * A row is known by its id and when it was made: after a failover that has lost rows their ids
+   * may be given out again.
+   */
   private static final String SEEN =
       """
-      SELECT p.id, p.id = :me AS me, p.wanted_leases,
+      SELECT p.id, p.id = :me AND p.started_at = :joined_at AS me, p.wanted_leases,
+             pg_postmaster_start_time() AS server_started_at,
              extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
              EXISTS (SELECT 1 FROM pg_locks l
                       WHERE l.locktype = 'advisory' AND l.classid = :class AND l.objid = p.id::oid
@@ -41,7 +47,7 @@ final class ClusterSql {
       """
       WITH beat AS (
         UPDATE replicas SET heartbeat_at = clock_timestamp(), max_leases = :max_leases
-         WHERE id = :me AND state IN ('live', 'draining')
+         WHERE id = :me AND started_at = :joined_at AND state IN ('live', 'draining')
         RETURNING id
       )
       """

@@ -29,20 +29,22 @@ public final class Db implements AutoCloseable {
    * A process that is paused inside a transaction would keep its locks for as long as it is paused,
    * and with them whoever wants to take over its work. The database ends such a session.
    */
-  private static final String SESSION = "SET idle_in_transaction_session_timeout = '5s'";
+  private static final Duration IDLE_MAX = Duration.ofSeconds(5);
 
   private static final Duration WARN_EVERY = Duration.ofSeconds(10);
   private static final Duration DISK_FULL_RETRY = Duration.ofSeconds(5);
 
   private final HikariDataSource pool;
   private final Jdbi jdbi;
+  private final InUse inUse;
   private final AtomicLong distrustedNanos =
       new AtomicLong(System.nanoTime() - DISTRUST_EVERY.toNanos());
   private final AtomicLong warnedNanos = new AtomicLong(System.nanoTime() - WARN_EVERY.toNanos());
 
   private Db(HikariDataSource pool) {
     this.pool = pool;
-    this.jdbi = Jdbi.create(pool);
+    this.inUse = new InUse(pool);
+    this.jdbi = Jdbi.create(inUse);
     jdbi.registerArrayType(UUID.class, "uuid");
     jdbi.registerArrayType(Long.class, "bigint");
     jdbi.registerArrayType(Integer.class, "integer");
@@ -57,18 +59,26 @@ public final class Db implements AutoCloseable {
    * @param connectionTimeout how long a caller waits for a free connection before it is refused
    */
   public static Db open(DatabaseUrl url, int poolSize, Duration connectionTimeout) {
-    return open(url, poolSize, connectionTimeout, SILENCE_MAX);
+    return open(url, poolSize, new Waits(connectionTimeout, SILENCE_MAX, IDLE_MAX));
   }
 
   /**
-   * As {@link #open(DatabaseUrl, int, Duration)}.
-   *
-   * @param silenceMax how long a statement may stay without any answer before its connection is
-   *     given up; whole seconds, rounded up
+   * @param connection how long a caller waits for a free connection before it is refused
+   * @param silence how long a statement may stay without any answer before its connection is given
+   *     up; whole seconds, rounded up
+   * @param idle how long a transaction may stand still before the database ends it: at most the
+   *     lease TTL, or a paused replica delays its takeover
    */
-  public static Db open(
-      DatabaseUrl url, int poolSize, Duration connectionTimeout, Duration silenceMax) {
-    String silentSeconds = Long.toString(Math.ceilDiv(silenceMax.toMillis(), 1_000));
+  public record Waits(Duration connection, Duration silence, Duration idle) {
+    /** Of a replica whose leases last so long. */
+    public static Waits within(Duration ttl, Duration connection) {
+      return new Waits(connection, SILENCE_MAX, ttl.compareTo(IDLE_MAX) < 0 ? ttl : IDLE_MAX);
+    }
+  }
+
+  /** As {@link #open(DatabaseUrl, int, Duration)}. */
+  public static Db open(DatabaseUrl url, int poolSize, Waits waits) {
+    String silentSeconds = Long.toString(Math.ceilDiv(waits.silence().toMillis(), 1_000));
     HikariConfig config = new HikariConfig();
     config.setPoolName("turnkeeper");
     config.setJdbcUrl(url.jdbcUrl());
@@ -76,13 +86,14 @@ public final class Db implements AutoCloseable {
     url.password().ifPresent(config::setPassword);
     config.setMaximumPoolSize(poolSize);
     config.setMinimumIdle(Math.min(2, poolSize));
-    config.setConnectionTimeout(connectionTimeout.toMillis());
+    config.setConnectionTimeout(waits.connection().toMillis());
     config.setInitializationFailTimeout(-1);
     // Jdbi takes a connection that is not in auto-commit for one whose transaction another owns.
     config.setAutoCommit(true);
     // Set once for a connection: named at each transaction, it costs six round trips more.
     config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
-    config.setConnectionInitSql(SESSION);
+    config.setConnectionInitSql(
+        "SET idle_in_transaction_session_timeout = " + waits.idle().toMillis());
     config.addDataSourceProperty("ApplicationName", "turnkeeper");
     config.addDataSourceProperty("reWriteBatchedInserts", "true");
     config.addDataSourceProperty(
@@ -124,6 +135,16 @@ public final class Db implements AutoCloseable {
       work.accept(tx);
       return true;
     });
+  }
+
+  /**
+   * Breaks the connections that have been in use for so long: whoever waits there for an answer is
+   * told at once that its outcome is unknown. For when the database is known to have gone from
+   * behind them, which a network need not tell.
+   */
+  public void abandon(Duration longerThan) {
+    inUse.abort(longerThan);
+    distrustIdle();
   }
 
   /** Whether the database answers now; waits at most as long as for a connection. */

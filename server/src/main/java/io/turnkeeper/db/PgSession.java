@@ -54,8 +54,16 @@ public final class PgSession implements AutoCloseable {
   private volatile long lostSinceNanos;
   private volatile boolean held;
   private volatile int life;
-  private volatile boolean serverDown;
   private volatile @Nullable Connection connection;
+
+  /** The connection that is gone said that its server ends. */
+  private volatile boolean toldOfServersEnd;
+
+  /** Whoever answers there says that it cannot be connected to now. */
+  private volatile boolean turnedAway;
+
+  /** Held while it turns between held and lost, by its own thread or by who knows better. */
+  private final Object turning = new Object();
 
   /**
    * @param first what the first connection takes
@@ -103,7 +111,42 @@ public final class PgSession implements AutoCloseable {
    * answer may still answer others.
    */
   public boolean serverDown() {
-    return serverDown;
+    return toldOfServersEnd || turnedAway;
+  }
+
+  /**
+   * The server has answered elsewhere, and is the one that it was when this session was well: who
+   * turns this session away is another.
+   */
+  public void serverLives() {
+    turnedAway = false;
+  }
+
+  /**
+   * What it took is known to be gone, though the connection seems well: opens it again. Does
+   * nothing when it has noticed by itself.
+   *
+   * @param life that it was missed in
+   * @param sinceNanos when it was last known to be there
+   */
+  public void missed(int life, long sinceNanos) {
+    Connection old;
+    synchronized (turning) {
+      if (!held || life != this.life) {
+        return;
+      }
+      lostSinceNanos = sinceNanos;
+      held = false;
+      old = connection;
+    }
+    log.info("the session's lock is gone: opening the session again");
+    if (old != null) {
+      try {
+        old.abort(Runnable::run); // its thread may wait for an answer that never comes
+      } catch (SQLException alreadyGone) {
+        log.trace("ending a broken connection", alreadyGone);
+      }
+    }
   }
 
   @Override
@@ -138,7 +181,11 @@ public final class PgSession implements AutoCloseable {
         }
       } catch (SQLException | RuntimeException broken) {
         if (closed.getCount() > 0) {
-          serverDown = serverDown || tellsOfServersEnd(broken) || warnedOfServersEnd();
+          if (connection == null) {
+            turnedAway = turnedAway || tellsOfServersEnd(broken);
+          } else {
+            toldOfServersEnd = tellsOfServersEnd(broken) || warnedOfServersEnd();
+          }
           lost();
         }
       }
@@ -148,11 +195,13 @@ public final class PgSession implements AutoCloseable {
 
   /** The first try to come back is made at once. */
   private void lost() {
-    boolean first = held;
-    if (first) {
-      lostSinceNanos = clock.nanos();
-      held = false;
-      log.info("the session connection broke: opening it again");
+    boolean first = connection != null;
+    synchronized (turning) {
+      if (held) {
+        lostSinceNanos = clock.nanos();
+        held = false;
+        log.info("the session connection broke: opening it again");
+      }
     }
     drop();
     try {
@@ -212,10 +261,13 @@ public final class PgSession implements AutoCloseable {
       fresh.close();
       throw failed;
     }
-    connection = fresh;
-    life = LIVES.incrementAndGet();
-    serverDown = false;
-    held = true;
+    synchronized (turning) {
+      connection = fresh;
+      life = LIVES.incrementAndGet();
+      toldOfServersEnd = false;
+      turnedAway = false;
+      held = true;
+    }
   }
 
   private void drop() {

@@ -148,21 +148,13 @@ final class ConversationSession {
    * @param run null for whichever it is
    */
   boolean end(@Nullable RunId run, Ending why) {
+    if (why instanceof Ending.LeaseLost) {
+      lose();
+      host.kill();
+      return true;
+    }
     lock.lock();
     try {
-      if (why instanceof Ending.LeaseLost) {
-        lost = true;
-        ending = why;
-        host.kill();
-        if (active != null) {
-          active.log().abandon();
-        }
-        if (phase == Phase.STARTING) {
-          thread.interrupt();
-        }
-        news.signalAll();
-        return true;
-      }
       ActiveRun now = active;
       if (now == null || (run != null && !now.run().id().equals(run))) {
         return false;
@@ -182,6 +174,28 @@ final class ConversationSession {
         }
       }
       return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * The lease is lost: nothing more is written, and no worker starts any more. One that is there is
+   * the caller's to kill.
+   */
+  void lose() {
+    lock.lock();
+    try {
+      lost = true;
+      ending = new Ending.LeaseLost();
+      host.doom();
+      if (active != null) {
+        active.log().abandon();
+      }
+      if (phase == Phase.STARTING) {
+        thread.interrupt();
+      }
+      news.signalAll();
     } finally {
       lock.unlock();
     }

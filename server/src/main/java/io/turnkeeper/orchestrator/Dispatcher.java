@@ -30,6 +30,8 @@ final class Dispatcher {
   /** Claimed in one statement; more are claimed by the next. */
   private static final int CLAIM_MAX = 500;
 
+  private static final int NOBODY = -1;
+
   private final Tools tools;
   private final Admission admission;
   private final Remains remains;
@@ -38,6 +40,10 @@ final class Dispatcher {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition fewer = lock.newCondition();
   private volatile boolean claiming = true;
+
+  /** Under which the sessions here work; guarded by the lock, with the arrival of new ones. */
+  private int serving = NOBODY;
+
   private volatile List<Claimed> unsure = List.of();
 
   /**
@@ -48,6 +54,16 @@ final class Dispatcher {
     this.tools = tools;
     this.admission = admission;
     this.nudge = nudge;
+  }
+
+  /** From now on claims of this replica are served. */
+  void serve(int replica) {
+    lock.lock();
+    try {
+      serving = replica;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Claims what there is room for. True when there may be more at once. */
@@ -116,13 +132,21 @@ final class Dispatcher {
     return room;
   }
 
+  /**
+   * What was claimed before this replica was fenced, and is heard of only now, is for whoever takes
+   * over: nothing would stop a worker that began after {@link #loseAll}.
+   */
   private void start(Claimed claimed) {
     long key = claimed.lease().conversation().key();
     admission.take();
     ConversationSession session = null;
     try {
       session = new ConversationSession(tools, remains, claimed, this::ended);
-      sessions.put(key, session);
+      if (!enter(session)) {
+        log.info("conversation {} was claimed too late", key);
+        admission.giveBack();
+        return;
+      }
       tools.events().wake(key);
       session.start();
     } catch (RuntimeException | Error failed) {
@@ -133,6 +157,20 @@ final class Dispatcher {
         ended(session);
       }
       leave(claimed);
+    }
+  }
+
+  private boolean enter(ConversationSession session) {
+    lock.lock();
+    try {
+      LeaseToken lease = session.lease();
+      if (lease.replica() != serving) {
+        return false;
+      }
+      sessions.put(lease.conversation().key(), session);
+      return true;
+    } finally {
+      lock.unlock();
     }
   }
 
@@ -285,9 +323,20 @@ final class Dispatcher {
     sessions.values().forEach(session -> session.end(null, new Ending.Drain()));
   }
 
-  /** Fenced: every worker goes now, and nothing more is written. */
+  /**
+   * Fenced: nothing more is written or started. Kills nothing: that is done at once for all, by who
+   * calls this.
+   */
   void loseAll() {
-    sessions.values().forEach(session -> session.end(null, new Ending.LeaseLost()));
+    List<ConversationSession> all;
+    lock.lock();
+    try {
+      serving = NOBODY;
+      all = List.copyOf(sessions.values());
+    } finally {
+      lock.unlock();
+    }
+    all.forEach(ConversationSession::lose);
   }
 
   int sessions() {

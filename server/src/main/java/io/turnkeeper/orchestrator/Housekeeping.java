@@ -39,7 +39,10 @@ final class Housekeeping {
       List<RunCommand> commands,
       boolean again) {}
 
-  Moved tick(int replica) {
+  /**
+   * @param done commands that need not be told again, by their ids
+   */
+  Moved tick(int replica, List<Long> done) {
     ObjectNode expired =
         Json.object()
             .put("code", "expired")
@@ -56,7 +59,8 @@ final class Housekeeping {
             Unstarted.log(tools, tx, run, RunStatus.TIMEOUT, expired);
             changed.add(run.conversationKey());
           }
-          List<RunCommand> commands = tools.queue().takeCommands(tx, replica);
+          tools.queue().dropCommands(tx, done);
+          List<RunCommand> commands = tools.queue().commands(tx, replica);
           return new Moved(
               moved > 0 || !ended.isEmpty(),
               waiting,

@@ -13,6 +13,7 @@ import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.worker.Workers;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -153,6 +154,7 @@ public final class Orchestrator implements AutoCloseable {
 
   /** This replica is a live member under this id: it may claim. */
   public void joined(int id) {
+    dispatcher.serve(id);
     replica.set(id);
     dispatching.nudge();
     keeping.nudge();
@@ -280,7 +282,9 @@ public final class Orchestrator implements AutoCloseable {
     if (tended % FORGET_EVERY == 0) {
       conversations.forget(STATELESS_KEPT, FORGET_MAX);
     }
-    Housekeeping.Moved moved = housekeeping.tick(id.getAsInt());
+    List<Long> done = errands.done();
+    Housekeeping.Moved moved = housekeeping.tick(id.getAsInt(), done);
+    errands.dropped(done);
     errands.carryOut(moved.commands(), dispatcher::carryOut);
     moved.changed().forEach(this::changed);
     tools.capped().set(moved.capped());

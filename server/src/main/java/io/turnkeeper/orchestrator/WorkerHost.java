@@ -150,8 +150,13 @@ final class WorkerHost {
     }
   }
 
-  void kill() {
+  /** A worker that is being started is killed as soon as it is there. */
+  void doom() {
     killed = true;
+  }
+
+  void kill() {
+    doom();
     Worker now = worker;
     if (now != null) {
       now.kill();

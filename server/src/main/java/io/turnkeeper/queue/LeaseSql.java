@@ -285,12 +285,22 @@ final class LeaseSql {
        ORDER BY r.turn LIMIT 1
       """;
 
-  /** First statement of a takeover: no write of the dead replica can be under way after it. */
+  /**
+   * First statement of a takeover: no write of the dead replica can be under way after it. Locks in
+   * key order, as everybody does who locks more than one.
+   */
   static final String MARK_TAKEN =
       """
+      WITH held AS MATERIALIZED (
+        SELECT h.conversation_key
+          FROM mailboxes h -- cross-tenant: a replica serves all tenants
+         WHERE h.replica_id = :dead
+         ORDER BY h.conversation_key FOR UPDATE
+      )
       UPDATE mailboxes m -- cross-tenant: a replica serves all tenants
          SET replica_id = :taker, epoch = greatest(m.epoch, <floor>) + 1, changed_at = now()
-       WHERE m.replica_id = :dead
+        FROM held
+       WHERE m.conversation_key = held.conversation_key AND m.replica_id = :dead
       RETURNING m.conversation_key, m.organization_id, m.agent_id, m.epoch, m.running,
                 (SELECT c.id FROM conversations c WHERE c.key = m.conversation_key)
                   AS conversation_id

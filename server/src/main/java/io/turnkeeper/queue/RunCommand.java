@@ -6,8 +6,10 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * What somebody asks of a run under way: {@code cancel} with a reason, or the {@code answer} to a
  * permission request.
+ *
+ * @param id the same however often it is read
  */
-public record RunCommand(long conversationKey, RunId run, Kind kind, ObjectNode body) {
+public record RunCommand(long id, long conversationKey, RunId run, Kind kind, ObjectNode body) {
   public enum Kind {
     CANCEL,
     ANSWER;

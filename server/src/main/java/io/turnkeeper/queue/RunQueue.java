@@ -181,9 +181,14 @@ public final class RunQueue {
     return upkeep.ask(tx, organization, run, kind, body);
   }
 
-  /** Takes what was asked of runs that this replica holds, in order. */
-  public List<RunCommand> takeCommands(Tx tx, int replica) {
-    return upkeep.takeCommands(tx, replica);
+  /** What was asked of runs that this replica holds, in order; until it is dropped. */
+  public List<RunCommand> commands(Tx tx, int replica) {
+    return upkeep.commands(tx, replica);
+  }
+
+  /** Forgets commands, by their ids, that were carried out, or cannot be. */
+  public void dropCommands(Tx tx, List<Long> ids) {
+    upkeep.dropCommands(tx, ids);
   }
 
   public Optional<Run> run(Tx tx, OrganizationId organization, RunId run) {

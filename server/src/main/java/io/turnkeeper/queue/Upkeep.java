@@ -5,7 +5,6 @@ import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Tx;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -127,23 +126,23 @@ final class Upkeep {
         == 1;
   }
 
-  List<RunCommand> takeCommands(Tx tx, int replica) {
-    record Numbered(long id, RunCommand command) {}
-    List<Numbered> taken = new ArrayList<>();
-    tx.query(UpkeepSql.TAKE_COMMANDS)
+  List<RunCommand> commands(Tx tx, int replica) {
+    return tx.query(UpkeepSql.ASKED)
         .bind("replica", replica)
         .map((row, context) ->
-            taken.add(
-                new Numbered(
-                    row.getLong("id"),
-                    new RunCommand(
-                        row.getLong("conversation_key"),
-                        new RunId(row.getObject("run_id", UUID.class)),
-                        RunCommand.Kind.valueOf(row.getString("kind").toUpperCase(Locale.ROOT)),
-                        (ObjectNode) Json.parse(row.getString("body"))))))
+            new RunCommand(
+                row.getLong("id"),
+                row.getLong("conversation_key"),
+                new RunId(row.getObject("run_id", UUID.class)),
+                RunCommand.Kind.valueOf(row.getString("kind").toUpperCase(Locale.ROOT)),
+                (ObjectNode) Json.parse(row.getString("body"))))
         .list();
-    taken.sort((a, b) -> Long.compare(a.id(), b.id()));
-    return taken.stream().map(Numbered::command).toList();
+  }
+
+  void dropCommands(Tx tx, List<Long> ids) {
+    if (!ids.isEmpty()) {
+      tx.update(UpkeepSql.DROP_COMMANDS).bindArray("ids", Long.class, ids).execute();
+    }
   }
 
   boolean hasReady(Tx tx) {

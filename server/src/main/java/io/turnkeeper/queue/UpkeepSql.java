@@ -136,19 +136,25 @@ final class UpkeepSql {
       """;
 
   /**
-   * From the commands to their mailboxes, never the other way: there are few commands, and a
-   * replica may hold ten thousand mailboxes.
+   * What was asked of runs that a replica holds. Takes nothing out: were the answer lost, it would
+   * be too. From the commands to their mailboxes, never the other way: there are few commands, and
+   * a replica may hold ten thousand mailboxes.
    */
-  static final String TAKE_COMMANDS =
+  static final String ASKED =
       """
-      DELETE FROM run_commands c
-       WHERE c.id IN (
-         SELECT w.id FROM run_commands w -- cross-tenant: a replica serves all tenants
-          CROSS JOIN LATERAL (
-            SELECT m.replica_id FROM mailboxes m
-             WHERE m.conversation_key = w.conversation_key OFFSET 0) held
-          WHERE held.replica_id = :replica)
-      RETURNING c.id, c.conversation_key, c.run_id, c.kind, c.body
+      SELECT c.id, c.conversation_key, c.run_id, c.kind, c.body
+        FROM run_commands c -- cross-tenant: a replica serves all tenants
+       CROSS JOIN LATERAL (
+         SELECT m.replica_id FROM mailboxes m
+          WHERE m.conversation_key = c.conversation_key OFFSET 0) held
+       WHERE held.replica_id = :replica
+       ORDER BY c.id
+      """;
+
+  static final String DROP_COMMANDS =
+      """
+      DELETE FROM run_commands c -- cross-tenant: a replica serves all tenants
+       WHERE c.id = ANY (:ids::bigint[])
       """;
 
   static final String SMALLEST_TAG =

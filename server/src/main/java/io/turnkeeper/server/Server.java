@@ -120,7 +120,8 @@ public final class Server implements AutoCloseable {
     Clock clock = Clock.system();
     DatabaseUrl url = database();
     Migrations.migrate(url);
-    Db db = owned(Db.open(url, settings.database().poolSize(), CONNECTION_WAIT));
+    Db.Waits waits = Db.Waits.within(settings.lease().ttl(), CONNECTION_WAIT);
+    Db db = owned(Db.open(url, settings.database().poolSize(), waits));
     Metrics metrics = new Metrics();
 
     Tenancy tenancy = new Tenancy(db, clock);
@@ -318,6 +319,10 @@ public final class Server implements AutoCloseable {
     if (serving != null && members != null) {
       try {
         members.draining();
+      } catch (RuntimeException away) {
+        log.warn("the others cannot be told that this replica drains", away);
+      }
+      try {
         serving.stop(settings.drainTimeout());
       } catch (InterruptedException atOnce) {
         Thread.currentThread().interrupt();

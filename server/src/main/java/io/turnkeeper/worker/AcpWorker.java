@@ -445,8 +445,13 @@ final class AcpWorker implements Worker {
 
   @Override
   public void kill() {
-    killed = true;
+    retire();
     child.kill();
+  }
+
+  @Override
+  public void retire() {
+    killed = true;
   }
 
   @Override

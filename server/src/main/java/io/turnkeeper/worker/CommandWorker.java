@@ -257,17 +257,18 @@ final class CommandWorker implements Worker {
 
   @Override
   public void kill() {
-    Child current = retire();
+    retire();
+    Child current = current();
     if (current != null) {
       current.kill();
     }
   }
 
-  private @Nullable Child retire() {
+  @Override
+  public void retire() {
     lock.lock();
     try {
       killed = true;
-      return child;
     } finally {
       lock.unlock();
     }
@@ -275,7 +276,8 @@ final class CommandWorker implements Worker {
 
   @Override
   public void close() {
-    Child current = retire();
+    retire();
+    Child current = current();
     if (current != null) {
       current.end(Duration.ZERO, config.termGrace());
     }

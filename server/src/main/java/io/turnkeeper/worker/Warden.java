@@ -13,14 +13,20 @@ import java.util.Map;
  * A small process of its own that outlives its replica by a moment. Stopping or killing a JVM does
  * not stop its children; so the warden kills them, when the beats stop or the pipe ends. Lines in:
  * {@code beat AGE_MILLIS}, {@code add PID START_TICKS}, {@code remove PID}. Lines out: {@code
- * ready}, {@code killed COUNT REASON}. It outlives silence: a replica that was only paused may go
- * on.
+ * ready}, {@code heard} for each beat, {@code killed COUNT REASON}. It outlives silence: a replica
+ * that was only paused may go on.
  */
 final class Warden {
+  /** The answer to a beat: the replica replaces a warden that does not give it. */
+  static final String HEARD = "heard";
+
+  private static final Duration LOOK_EVERY = Duration.ofMillis(500);
+
   private final String markerPrefix;
   private final long silenceNanos;
   private final Map<Long, ProcessTable.Leader> leaders = new HashMap<>();
   private long heardNanos = System.nanoTime();
+  private long lookedNanos = heardNanos;
   private boolean beaten;
   private boolean over;
 
@@ -48,7 +54,10 @@ final class Warden {
 
   private synchronized void heard(String[] words) {
     switch (words[0]) {
-      case "beat" -> beat(words);
+      case "beat" -> {
+        beat(words);
+        say(HEARD);
+      }
       case "add" -> {
         if (leaders.isEmpty() && !beaten) {
           heardNanos = System.nanoTime(); // one that never beat has this long for its first
@@ -79,16 +88,27 @@ final class Warden {
   private synchronized void watch() {
     try {
       while (!over) {
-        long left = silenceNanos - (System.nanoTime() - heardNanos);
-        if (left > 0 || leaders.isEmpty()) {
-          wait(Math.max(1, Math.min(Duration.ofSeconds(1).toMillis(), left / 1_000_000 + 1)));
-        } else {
+        long now = System.nanoTime();
+        long left = silenceNanos - (now - heardNanos);
+        if (left <= 0 && (!leaders.isEmpty() || mayBeUntold(now))) {
+          lookedNanos = now;
           kill("silence");
+        } else {
+          long most = LOOK_EVERY.toNanos();
+          wait(Math.max(1, (left > 0 ? Math.min(left, most) : most) / 1_000_000 + 1));
         }
       }
     } catch (InterruptedException e) {
       over = true;
     }
+  }
+
+  /**
+   * A process may have been started and not told of: then only its marker finds it. Looked for
+   * again and again while the silence lasts.
+   */
+  private boolean mayBeUntold(long now) {
+    return beaten && now - lookedNanos >= LOOK_EVERY.toNanos();
   }
 
   private void kill(String reason) {

@@ -14,23 +14,41 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The replica's end of the pipe to its warden. Starts another warden when one dies. */
+/**
+ * The replica's end of the pipe to its warden. Starts another warden when one dies, or does not
+ * answer. Nobody waits for the pipe but a thread of its own: a warden that stands still must not
+ * keep a replica from killing its workers itself.
+ */
 final class WardenLink implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(WardenLink.class);
   private static final Duration READY_WITHIN = Duration.ofSeconds(20);
   private static final Duration END_WITHIN = Duration.ofSeconds(5);
   private static final long LOOK_AGAIN_MILLIS = 200;
 
+  /** No warden needs so long for an answer, on whatever machine. */
+  private static final Duration ANSWER_WITHIN_MIN = Duration.ofSeconds(2);
+
+  private static final String END = "";
+
   private final String setsid;
   private final WorkersConfig config;
   private final Clock clock;
   private final Map<Long, ProcessTable.Leader> leaders = new HashMap<>();
   private @Nullable Process process;
+
+  /** What the warden is to be told; its thread ends with {@link #END}, or with the warden. */
+  private BlockingQueue<String> outbox = new LinkedBlockingQueue<>();
+
+  /** When the oldest beat was sent that has not been answered. */
+  private OptionalLong unansweredNanos = OptionalLong.empty();
+
   private OptionalLong lastBeatNanos = OptionalLong.empty();
   private boolean ready;
   private boolean closed;
@@ -68,7 +86,13 @@ final class WardenLink implements AutoCloseable {
     try {
       Process started = builder.start();
       process = started;
+      outbox.add(END);
+      BlockingQueue<String> told = new LinkedBlockingQueue<>();
+      outbox = told;
+      unansweredNanos = OptionalLong.empty();
+      // Platform threads: each blocks on a pipe.
       Thread.ofPlatform().daemon().name("warden").start(() -> listen(started));
+      Thread.ofPlatform().daemon().name("warden-beats").start(() -> tell(started, told));
       sendBeat();
       leaders.values().forEach(this::sendAdd);
     } catch (IOException e) {
@@ -90,19 +114,40 @@ final class WardenLink implements AutoCloseable {
         new BufferedReader(
             new InputStreamReader(started.getInputStream(), StandardCharsets.US_ASCII))) {
       for (String line = in.readLine(); line != null; line = in.readLine()) {
-        if (line.equals("ready")) {
-          synchronized (this) {
-            ready = true;
-            notifyAll();
-          }
-        } else {
-          LOG.warn("the warden {}", line);
-        }
+        said(started, line);
       }
     } catch (IOException e) {
       LOG.debug("the warden's pipe broke", e);
     }
     died(started);
+  }
+
+  private synchronized void said(Process started, String line) {
+    switch (line) {
+      case Warden.HEARD -> {
+        if (process == started) {
+          unansweredNanos = OptionalLong.empty();
+        }
+      }
+      case "ready" -> {
+        ready = true;
+        notifyAll();
+      }
+      default -> LOG.warn("the warden {}", line);
+    }
+  }
+
+  private static void tell(Process to, BlockingQueue<String> lines) {
+    try (OutputStream out = to.getOutputStream()) {
+      for (String line = lines.take(); !line.equals(END); line = lines.take()) {
+        out.write((line + "\n").getBytes(StandardCharsets.US_ASCII));
+        out.flush();
+      }
+    } catch (IOException e) {
+      LOG.debug("the warden does not read", e); // its end is noticed on its stdout
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   private synchronized void died(Process started) {
@@ -150,7 +195,20 @@ final class WardenLink implements AutoCloseable {
   }
 
   synchronized void beat(Duration ago) {
-    lastBeatNanos = OptionalLong.of(clock.nanos() - ago.toNanos());
+    long now = clock.nanos();
+    lastBeatNanos = OptionalLong.of(now - ago.toNanos());
+    Process current = process;
+    if (current != null && ready && unansweredNanos.isPresent()) {
+      long within = Math.max(ANSWER_WITHIN_MIN.toMillis(), silenceMillis());
+      if (TimeUnit.NANOSECONDS.toMillis(now - unansweredNanos.getAsLong()) > within) {
+        LOG.warn("the warden does not answer: ending it");
+        unansweredNanos = OptionalLong.empty();
+        current.destroyForcibly();
+        return; // the next one is told when it starts
+      }
+    } else if (ready) {
+      unansweredNanos = OptionalLong.of(now);
+    }
     sendBeat();
   }
 
@@ -165,16 +223,8 @@ final class WardenLink implements AutoCloseable {
   }
 
   private void send(String line) {
-    Process current = process;
-    if (current == null || closed) {
-      return;
-    }
-    try {
-      OutputStream out = current.getOutputStream();
-      out.write((line + "\n").getBytes(StandardCharsets.US_ASCII));
-      out.flush();
-    } catch (IOException e) {
-      LOG.debug("the warden does not read", e); // its end is noticed on its stdout
+    if (process != null && !closed) {
+      outbox.add(line);
     }
   }
 
@@ -185,18 +235,16 @@ final class WardenLink implements AutoCloseable {
     synchronized (this) {
       closed = true;
       current = process;
+      outbox.add(END);
       notifyAll();
     }
     if (current == null) {
       return;
     }
     try {
-      current.getOutputStream().close();
       if (!current.waitFor(END_WITHIN.toMillis(), TimeUnit.MILLISECONDS)) {
         current.destroyForcibly();
       }
-    } catch (IOException e) {
-      current.destroyForcibly();
     } catch (InterruptedException e) {
       current.destroyForcibly();
       Thread.currentThread().interrupt();

@@ -45,6 +45,13 @@ public interface Worker extends AutoCloseable {
   /** Kills every process of this worker now, without grace. An open turn ends as failed. */
   void kill();
 
+  /**
+   * Takes no turn any more, and starts no process: for who kills its processes at the same time.
+   */
+  default void retire() {
+    kill();
+  }
+
   /** End of input, TERM, term grace, KILL; blocks until the processes are gone. Idempotent. */
   @Override
   void close();

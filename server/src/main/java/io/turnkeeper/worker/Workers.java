@@ -22,6 +22,7 @@ public final class Workers implements AutoCloseable {
   private final WardenLink warden;
   private final Set<Worker> workers = ConcurrentHashMap.newKeySet();
   private final AtomicLong nextChild = new AtomicLong();
+  private final AtomicLong killings = new AtomicLong();
   private volatile boolean closed;
 
   private Workers(WorkersConfig config, Clock clock, Path setsid) {
@@ -80,8 +81,15 @@ public final class Workers implements AutoCloseable {
       throw new WorkerFailure("worker_killed", "this replica is stopping");
     }
     warden.awaitReady();
+    long before = killings.get();
     String marker = config.replica() + "." + nextChild.incrementAndGet() + ".";
-    return Child.spawn(new Child.Launch(spec, extraEnv, marker, setsid), config, warden);
+    Child child = Child.spawn(new Child.Launch(spec, extraEnv, marker, setsid), config, warden);
+    if (killings.get() != before) {
+      // It may have been too young to be found.
+      child.kill();
+      throw new WorkerFailure("worker_killed", "the replica ended all its workers");
+    }
+    return child;
   }
 
   /**
@@ -95,9 +103,12 @@ public final class Workers implements AutoCloseable {
 
   /**
    * Fenced: kills every worker now, also one that is starting. New ones may be started after it.
+   * The processes are found in one look at all, however many workers there are: others may take
+   * over a moment later.
    */
   public void killAll() {
-    onEach(Worker::kill);
+    killings.incrementAndGet();
+    workers.forEach(Worker::retire);
     ProcessTable.kill(warden.all(), config.replica() + ".");
   }
 

@@ -1,6 +1,7 @@
 package io.turnkeeper.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.db.DatabaseUrl;
@@ -8,6 +9,7 @@ import io.turnkeeper.db.Db;
 import io.turnkeeper.db.DbTest;
 import io.turnkeeper.db.PgSession;
 import io.turnkeeper.db.Tx;
+import io.turnkeeper.db.Wire;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -18,6 +20,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -222,16 +225,19 @@ class ClusterTest {
     Cluster cluster = start(one, GRACE);
     int id = one.next(one.joined);
     long silentSince = System.nanoTime();
-    db.useTx(tx -> {
-      // The heartbeat waits for this row, as it would for a network that swallows packets.
-      tx.query("SELECT id FROM replicas WHERE id = :id FOR UPDATE")
-          .bind("id", id)
-          .mapTo(Integer.class)
-          .one();
-      assertThat(one.soon(one.fenced)).isEqualTo(id);
-      assertThat(Duration.ofNanos(System.nanoTime() - silentSince)).isLessThan(TTL);
-      assertThat(cluster.replica()).isEmpty();
-    });
+    // Not the replica's own pool, whose silent transactions it breaks.
+    try (Db other = Db.open(url, 1, Duration.ofSeconds(10))) {
+      other.useTx(tx -> {
+        // The heartbeat waits for this row, as it would for a network that swallows packets.
+        tx.query("SELECT id FROM replicas WHERE id = :id FOR UPDATE")
+            .bind("id", id)
+            .mapTo(Integer.class)
+            .one();
+        assertThat(one.soon(one.fenced)).isEqualTo(id);
+        assertThat(Duration.ofNanos(System.nanoTime() - silentSince)).isLessThan(TTL);
+        assertThat(cluster.replica()).isEmpty();
+      });
+    }
     assertThat(one.next(one.joined)).isGreaterThan(id);
   }
 
@@ -315,6 +321,163 @@ class ClusterTest {
   }
 
   @Test
+  void a_replica_that_leaves_with_leases_stops_its_workers_before_its_lock_goes() throws Exception {
+    Recorder one = new Recorder();
+    Cluster cluster = made(one, GRACE, new ByHand());
+    cluster.join();
+    int id = cluster.replica().orElseThrow();
+    one.whenFenced = () -> assertThat(lockHolder(id)).isNotZero();
+    // As good as a lease that could not be given back: it cannot leave in good order.
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id").bind("id", id).execute());
+    cluster.close();
+    assertThat(one.fenced).containsExactly(id);
+  }
+
+  @Test
+  void a_lock_that_is_missing_while_the_own_session_hears_nothing_is_taken_again()
+      throws Exception {
+    Recorder one = new Recorder();
+    try (Wire wire = new Wire(url)) {
+      Cluster cluster = made(one, Duration.ofSeconds(60), Clock.system(), wire.url());
+      cluster.join();
+      int id = cluster.replica().orElseThrow();
+      loseSessionUnheard(wire, id);
+      await(() -> {
+        cluster.tick();
+        return lockHolder(id) != 0;
+      });
+      assertThat(cluster.fenceIfOverdue()).isFalse();
+      cluster.close();
+    }
+  }
+
+  @Test
+  void a_lock_that_went_unheard_counts_as_lost_since_it_was_last_seen() throws Exception {
+    Recorder one = new Recorder();
+    ByHand clock = new ByHand();
+    try (Wire wire = new Wire(url)) {
+      Cluster cluster = made(one, GRACE, clock, wire.url());
+      cluster.join();
+      int id = cluster.replica().orElseThrow();
+      cluster.tick();
+      loseSessionUnheard(wire, id);
+      clock.advance(GRACE);
+      // The connection of the heartbeats is silent too: the next one is new.
+      await(() -> {
+        cluster.tick();
+        return cluster.fenceIfOverdue();
+      });
+      assertThat(one.fenced).containsExactly(id);
+      cluster.close();
+    }
+  }
+
+  /** The database ends the session, and the network does not tell. */
+  private void loseSessionUnheard(Wire wire, int id) throws InterruptedException {
+    int holder = lockHolder(id);
+    wire.silence();
+    db.useTx(tx ->
+        tx.query("SELECT pg_terminate_backend(:pid)")
+            .bind("pid", holder)
+            .mapTo(Boolean.class)
+            .one());
+    await(() -> lockHolder(id) == 0);
+  }
+
+  @Test
+  void a_heartbeat_that_arrives_and_whose_answer_does_not_counts_as_lost() throws Exception {
+    Recorder one = new Recorder();
+    ByHand clock = new ByHand();
+    try (Wire wire = new Wire(url)) {
+      Cluster cluster = made(one, Duration.ofSeconds(60), clock, wire.url());
+      cluster.join();
+      int id = cluster.replica().orElseThrow();
+      clock.advance(Duration.ofSeconds(1));
+      cluster.tick();
+      one.confirmations(2);
+      db.useTx(tx ->
+          tx.update("UPDATE replicas SET heartbeat_at = 'epoch' WHERE id = :id")
+              .bind("id", id)
+              .execute());
+      wire.swallowCommit();
+      clock.advance(Duration.ofSeconds(1));
+      cluster.tick();
+      assertThat(heartbeatAgeMillis(id)).isLessThan(TTL.toMillis());
+      assertThat(one.confirmed.availablePermits()).isZero();
+      clock.advance(TTL.multipliedBy(2).dividedBy(3).minusSeconds(1));
+      assertThat(cluster.fenceIfOverdue()).as("counted from the one before").isFalse();
+      cluster.tick();
+      one.confirmations(1);
+      assertThat(one.fenced).isEmpty();
+      cluster.close();
+    }
+  }
+
+  @Test
+  void who_waits_on_a_connection_that_went_silent_is_told_soon() throws Exception {
+    Recorder one = new Recorder();
+    try (Wire wire = new Wire(url);
+        Db silent = Db.open(wire.url(), 2, Duration.ofSeconds(10))) {
+      ByHand clock = new ByHand();
+      Cluster cluster = new Cluster(silent, url, config(GRACE), one, clock);
+      open.add(cluster);
+      cluster.join();
+      CountDownLatch begun = new CountDownLatch(1);
+      CompletableFuture<Integer> writer =
+          CompletableFuture.supplyAsync(() ->
+              silent.inTx(tx -> {
+                int first = tx.query("SELECT 1").mapTo(Integer.class).one();
+                wire.silence();
+                begun.countDown();
+                return first + tx.query("SELECT 1").mapTo(Integer.class).one();
+              }));
+      assertThat(begun.await(PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
+      clock.advance(TTL);
+      long before = System.nanoTime();
+      assertThat(cluster.fenceIfOverdue()).isTrue();
+      assertThatThrownBy(() -> writer.get(PATIENCE_SECONDS, TimeUnit.SECONDS))
+          .hasMessageContaining("broke during the work");
+      assertThat(Duration.ofNanos(System.nanoTime() - before)).isLessThan(TTL);
+      assertThat(silent.answers()).as("by a new connection").isTrue();
+      cluster.close();
+    }
+  }
+
+  @Test
+  void a_row_that_got_this_ones_id_after_a_failover_is_somebody_elses() {
+    Recorder one = new Recorder();
+    Cluster cluster = made(one, GRACE, new ByHand());
+    cluster.join();
+    int id = cluster.replica().orElseThrow();
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET started_at = started_at + interval '1 s' WHERE id = :id")
+            .bind("id", id)
+            .execute());
+    cluster.tick();
+    assertThat(one.fenced).containsExactly(id);
+  }
+
+  @Test
+  void work_that_uses_up_the_pool_does_not_starve_the_heartbeats() throws Exception {
+    Recorder one = new Recorder();
+    try (Db small = Db.open(url, 1, Duration.ofSeconds(10))) {
+      Cluster cluster = new Cluster(small, url, config(GRACE), one, Clock.system());
+      open.add(cluster);
+      cluster.start();
+      int id = cluster.replica().orElseThrow();
+      one.confirmed.drainPermits();
+      small.useTx(tx -> {
+        assertThat(small.poolUse().active()).isEqualTo(1);
+        one.confirmationsSoon(3);
+      });
+      assertThat(cluster.replica()).hasValue(id);
+      assertThat(one.fenced).isEmpty();
+      cluster.close();
+    }
+  }
+
+  @Test
   void wall_clocks_that_are_hours_apart_change_nothing() throws Exception {
     Recorder early = new Recorder();
     Recorder late = new Recorder();
@@ -383,9 +546,16 @@ class ClusterTest {
   }
 
   private Cluster made(Recorder member, Duration grace, Clock clock) {
-    ClusterConfig config =
-        new ClusterConfig(TTL, grace, Duration.ofSeconds(1), "host", "http://localhost:1", "test");
-    Cluster cluster = new Cluster(db, url, config, member, clock);
+    return made(member, grace, clock, url);
+  }
+
+  private static ClusterConfig config(Duration grace) {
+    return new ClusterConfig(
+        TTL, grace, Duration.ofSeconds(1), "host", "http://localhost:1", "test");
+  }
+
+  private Cluster made(Recorder member, Duration grace, Clock clock, DatabaseUrl session) {
+    Cluster cluster = new Cluster(db, session, config(grace), member, clock);
     open.add(cluster);
     return cluster;
   }
@@ -474,6 +644,15 @@ class ClusterTest {
     private final BlockingQueue<Optional<Integer>> wanted = new LinkedBlockingQueue<>();
     private final Semaphore confirmed = new Semaphore(0);
     private volatile int id;
+    private volatile Runnable whenFenced = () -> {};
+
+    void confirmationsSoon(int count) {
+      try {
+        confirmations(count);
+      } catch (InterruptedException stopping) {
+        throw new IllegalStateException(stopping);
+      }
+    }
 
     void confirmations(int count) throws InterruptedException {
       assertThat(confirmed.tryAcquire(count, PATIENCE_SECONDS, TimeUnit.SECONDS)).isTrue();
@@ -501,6 +680,7 @@ class ClusterTest {
 
     @Override
     public void fenced() {
+      whenFenced.run();
       fenced.add(id);
     }
 

@@ -159,7 +159,7 @@ class PlansTest {
             "UpkeepSql.PROMOTE_DELAYED",
             "UpkeepSql.HELD_GROUPS",
             "UpkeepSql.EXPIRED",
-            "UpkeepSql.TAKE_COMMANDS")) {
+            "UpkeepSql.ASKED")) {
       pages.put(name, Plans.pages(tx, sql(name), used(sql(name), with)));
     }
   }

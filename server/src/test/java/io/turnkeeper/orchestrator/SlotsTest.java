@@ -51,6 +51,7 @@ class SlotsTest {
   private final RunQueue queue = new RunQueue();
   private final EventLog events = new EventLog(Duration.ofDays(1));
   private final Snapshots snapshots;
+  private int me;
 
   SlotsTest(Db db, @TempDir Path data) {
     this.db = db;
@@ -71,7 +72,8 @@ class SlotsTest {
             new Quiet(),
             Clock.system());
     orchestrator.start();
-    orchestrator.joined(replica());
+    me = replica();
+    orchestrator.joined(me);
     agent("echo", "cat");
   }
 
@@ -196,13 +198,51 @@ class SlotsTest {
     Admission admission = new Admission(CAP);
     Dispatcher dispatcher =
         new Dispatcher(tools, admission, new Remains(tools, () -> {}), () -> {});
-    dispatcher.tick(replica());
+    int id = replica();
+    dispatcher.serve(id);
+    dispatcher.tick(id);
     assertThat(admission.held()).isZero();
     assertThat(dispatcher.sessions()).isZero();
     await(() -> status(run) == RunStatus.PENDING);
     writer.close();
     orchestrator.cap(CAP);
     assertThat(awaitEnd(run)).isEqualTo(RunStatus.COMPLETED);
+  }
+
+  @Test
+  void what_is_claimed_by_a_statement_that_ends_after_the_fence_is_not_started() {
+    int old = me;
+    int next = replica();
+    orchestrator.cap(0);
+    RunId late = post("echo");
+    db.useTx(tx -> {
+      tx.query("SELECT id FROM replicas WHERE id = :id FOR UPDATE")
+          .bind("id", old)
+          .mapTo(Integer.class)
+          .one();
+      orchestrator.cap(CAP);
+      await(() ->
+          tx.query(
+                      """
+                      SELECT count(*) FROM pg_locks
+                       WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+                      """)
+                  .mapTo(Long.class)
+                  .one()
+              > 0);
+      orchestrator.fenced();
+      orchestrator.joined(next);
+      me = next;
+    });
+    // The claims of one replica follow each other: when this one has run, the late one was seen.
+    assertThat(awaitEnd(post("echo"))).isEqualTo(RunStatus.COMPLETED);
+    assertThat(status(late)).isEqualTo(RunStatus.RUNNING);
+    int written = db.inTx(tx -> events.lastSeq(tx, organization, late));
+    assertThat(written).isZero();
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET state = 'dead' WHERE id = :id").bind("id", old).execute());
+    db.inTx(tx -> orchestrator.takeOver(tx, old, next)).run();
+    assertThat(awaitEnd(late)).isEqualTo(RunStatus.COMPLETED);
   }
 
   private Tools withoutThreads(TurnWriter writer) {

@@ -12,6 +12,7 @@ import io.turnkeeper.base.RunId;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.db.DbTest;
+import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.Append;
 import io.turnkeeper.eventlog.Event;
 import io.turnkeeper.eventlog.EventLog;
@@ -27,6 +28,8 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
@@ -132,7 +135,8 @@ class TakeoverTest {
     started(claimed);
     ObjectNode body = Json.object().put("reason", "changed my mind");
     db.useTx(tx -> queue.ask(tx, organization, claimed.run().id(), RunCommand.Kind.CANCEL, body));
-    db.useTx(tx -> queue.takeCommands(tx, dead));
+    db.useTx(tx ->
+        queue.dropCommands(tx, queue.commands(tx, dead).stream().map(RunCommand::id).toList()));
     takeOver();
     Run ended = awaitGivenBack(claimed);
     assertThat(ended.status()).isEqualTo(RunStatus.CANCELLED);
@@ -176,6 +180,58 @@ class TakeoverTest {
     say(claimed, 3, "once");
     say(claimed, 3, "once");
     assertThat(log(claimed)).hasSize(3);
+  }
+
+  @Test
+  void a_takeover_locks_conversations_in_the_order_in_which_everybody_does() throws Exception {
+    Claimed first = running("order-1", "fail");
+    Claimed second = running("order-2", "fail");
+    long one = first.lease().conversation().key();
+    long two = second.lease().conversation().key();
+    assertThat(one).isLessThan(two);
+    // Now it lies behind the other, where a scan finds it last.
+    touch(one);
+    CompletableFuture<Runnable> takeover =
+        db.inTx(tx -> {
+          lock(tx, one, "");
+          CompletableFuture<Runnable> begun =
+              CompletableFuture.supplyAsync(
+                  () -> db.inTx(inner -> orchestrator.takeOver(inner, dead, taker)));
+          while (waiting(tx) == 0) {
+            LockSupport.parkNanos(5_000_000);
+          }
+          lock(tx, two, "NOWAIT");
+          return begun;
+        });
+    takeover.get(20, TimeUnit.SECONDS).run();
+    awaitGivenBack(first);
+    awaitGivenBack(second);
+  }
+
+  private void touch(long key) {
+    for (int version = 0; version < 200; version++) {
+      db.useTx(tx ->
+          tx.update("UPDATE mailboxes SET changed_at = now() WHERE conversation_key = :key")
+              .bind("key", key)
+              .execute());
+    }
+  }
+
+  private static void lock(Tx tx, long key, String how) {
+    tx.query("SELECT 1 FROM mailboxes WHERE conversation_key = :key FOR UPDATE " + how)
+        .bind("key", key)
+        .mapTo(Integer.class)
+        .one();
+  }
+
+  private static long waiting(Tx tx) {
+    return tx.query(
+            """
+            SELECT count(*) FROM pg_locks
+             WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+            """)
+        .mapTo(Long.class)
+        .one();
   }
 
   private void takeOver() {

@@ -432,18 +432,23 @@ class RunQueueTest {
   }
 
   @Test
-  void what_is_asked_of_a_run_reaches_its_holder_once_and_goes_with_the_run() {
+  void what_is_asked_of_a_run_reaches_its_holder_until_it_is_dropped_and_goes_with_the_run() {
     RunId id = enqueue(run(conversation("one")));
     ObjectNode body = Json.object().put("reason", "enough");
     assertThat(truth(tx -> queue.ask(tx, organization, id, RunCommand.Kind.CANCEL, body)))
         .isFalse();
     Claimed claimed = claim(1).getFirst();
     assertThat(truth(tx -> queue.ask(tx, organization, id, RunCommand.Kind.CANCEL, body))).isTrue();
-    assertThat(things(tx -> queue.takeCommands(tx, replica))).hasSize(1);
-    assertThat(things(tx -> queue.takeCommands(tx, replica))).isEmpty();
+    List<RunCommand> asked = db.inTx(tx -> queue.commands(tx, replica));
+    assertThat(asked).hasSize(1);
+    assertThat(things(tx -> queue.commands(tx, replica)))
+        .as("until it is dropped")
+        .isEqualTo(asked);
+    db.useTx(tx -> queue.dropCommands(tx, asked.stream().map(RunCommand::id).toList()));
+    assertThat(things(tx -> queue.commands(tx, replica))).isEmpty();
     db.inTx(tx -> queue.ask(tx, organization, id, RunCommand.Kind.CANCEL, body));
     settle(claimed.lease(), id, RunStatus.CANCELLED);
-    assertThat(things(tx -> queue.takeCommands(tx, replica))).isEmpty();
+    assertThat(things(tx -> queue.commands(tx, replica))).isEmpty();
   }
 
   @Test

@@ -12,7 +12,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -24,6 +26,9 @@ import org.junit.jupiter.api.io.TempDir;
 final class WardenTest {
   private static final Duration TTL = Duration.ofMillis(3000);
   private static final int SIGSTOP = 19;
+
+  /** From three quarters of the grace, when a replica fences itself, to the grace. */
+  private static final Duration FIFTY_MAX = Duration.ofMillis(100);
 
   @TempDir Path dir;
 
@@ -179,13 +184,7 @@ final class WardenTest {
             }
           });
       told.await(() -> told.updates.size() == 1);
-      ProcessHandle warden =
-          ProcessHandle.current()
-              .children()
-              .filter(child -> child.info().commandLine().orElse("").contains(replica + "."))
-              .findFirst()
-              .orElseThrow();
-      warden.destroyForcibly();
+      warden(replica).destroyForcibly();
       // No beat is ever sent: only another warden can end this turn.
       assertThat(((TurnEnd.Failed) end.get(30, TimeUnit.SECONDS)).message())
           .contains("killed by signal 9");
@@ -232,6 +231,122 @@ final class WardenTest {
           .hasSize(2)
           .allSatisfy(end -> assertThat(((TurnEnd.Failed) end).code()).isEqualTo("worker_killed"));
     }
+  }
+
+  @Test
+  void fifty_workers_are_dead_before_anybody_may_take_over() throws Exception {
+    String replica = "fifty-" + ProcessHandle.current().pid();
+    long best = Long.MAX_VALUE;
+    try (Workers workers =
+        Workers.open(WorkersConfig.defaults(replica, Duration.ofMinutes(10)), Clock.system())) {
+      // The best of some: other programs may be at work here too.
+      for (int trial = 0; trial < 3 && best > FIFTY_MAX.toNanos(); trial++) {
+        int count = 50;
+        List<Long> pids = new CopyOnWriteArrayList<>();
+        List<Thread> turns = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+          Worker worker = sleeper(workers, dir.resolve(trial + "-" + i));
+          turns.add(Thread.ofVirtual().start(() -> promptFor(worker, pids)));
+        }
+        Processes.await(() -> pids.size() == count);
+        long before = System.nanoTime();
+        workers.killAll();
+        long took = System.nanoTime() - before;
+        for (long pid : pids) {
+          Processes.awaitGone(pid);
+        }
+        best = Math.min(best, took);
+        for (Thread turn : turns) {
+          assertThat(turn.join(Duration.ofSeconds(20))).isTrue();
+        }
+      }
+    }
+    assertThat(Duration.ofNanos(best)).isLessThan(FIFTY_MAX);
+  }
+
+  private static Worker sleeper(Workers workers, Path dir) throws Exception {
+    return workers.start(
+        new WorkerSpec(
+            WorkerSpec.Kind.COMMAND,
+            List.of("/bin/sh", "-c", "echo $$; exec sleep 600"),
+            Map.of(),
+            dir.resolve("home"),
+            dir.resolve("work"),
+            WorkerSpec.Permissions.ALLOW,
+            Duration.ofSeconds(20)),
+        null,
+        "");
+  }
+
+  private static void promptFor(Worker worker, List<Long> pids) {
+    try {
+      worker.prompt(
+          turn(),
+          new Printer() {
+            @Override
+            public void update(tools.jackson.databind.node.ObjectNode update) {
+              pids.add(Long.parseLong(update.path("content").path("text").asString().strip()));
+            }
+          });
+    } catch (InterruptedException stopping) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  @Test
+  void a_warden_that_stands_still_is_replaced_and_nobody_waits_for_it() throws Exception {
+    String replica = "still-" + ProcessHandle.current().pid();
+    Duration ttl = Duration.ofSeconds(3);
+    try (Workers workers = Workers.open(WorkersConfig.defaults(replica, ttl), Clock.system())) {
+      List<Long> pids = new CopyOnWriteArrayList<>();
+      Worker worker = sleeper(workers, dir);
+      Thread turn = Thread.ofVirtual().start(() -> promptFor(worker, pids));
+      Processes.await(() -> pids.size() == 1);
+      ProcessHandle warden = warden(replica);
+      Signals.toProcess(warden.pid(), SIGSTOP);
+      long before = System.nanoTime();
+      // More than a pipe holds.
+      for (int beat = 0; beat < 10_000; beat++) {
+        workers.beat(Duration.ZERO);
+      }
+      assertThat(Duration.ofNanos(System.nanoTime() - before)).isLessThan(ttl);
+      Processes.await(() -> {
+        workers.beat(Duration.ZERO);
+        return !warden.isAlive() && findWarden(replica).isPresent();
+      });
+      assertThat(ProcessTable.find(pids.getFirst())).isPresent();
+      // No beat any more: the new one knows the worker.
+      assertThat(turn.join(Duration.ofSeconds(20))).isTrue();
+    }
+  }
+
+  @Test
+  void silence_kills_also_what_the_warden_was_never_told_of() throws Exception {
+    String replica = "untold-" + ProcessHandle.current().pid();
+    try (Workers workers =
+        Workers.open(WorkersConfig.defaults(replica, Duration.ofMillis(900)), Clock.system())) {
+      ProcessBuilder builder = new ProcessBuilder("setsid", "sleep", "600");
+      builder.environment().put(ProcessTable.MARKER, replica + ".1.");
+      // The warden may take a moment to listen; then the beat has its age.
+      workers.beat(Duration.ZERO);
+      Process untold = builder.start();
+      try {
+        assertThat(untold.waitFor(20, TimeUnit.SECONDS)).isTrue();
+      } finally {
+        untold.destroyForcibly();
+      }
+    }
+  }
+
+  private static ProcessHandle warden(String replica) {
+    return findWarden(replica).orElseThrow();
+  }
+
+  private static Optional<ProcessHandle> findWarden(String replica) {
+    return ProcessHandle.current()
+        .children()
+        .filter(child -> child.info().commandLine().orElse("").contains(replica + "."))
+        .findFirst();
   }
 
   @Test

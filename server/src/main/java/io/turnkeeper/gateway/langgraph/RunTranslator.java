@@ -27,11 +27,15 @@ final class RunTranslator {
    */
   record Subject(String runId, String threadId, String agent, ArrayNode before) {}
 
+  private static final String OUTCOME_UNKNOWN =
+      "outcome unknown: the attempt ended while this call was under way";
+
   private final Subject subject;
   private final Set<StreamMode> modes;
   private final TurnFold fold;
   private final Set<String> announced = new HashSet<>();
   private final Map<String, JsonNode> openPermissions = new LinkedHashMap<>();
+  private int unknowns;
   private boolean metadataSent;
   private boolean started;
   private boolean ended;
@@ -49,6 +53,7 @@ final class RunTranslator {
     if (!metadataSent && !kind.equals("run.started")) {
       metadata(1, frames);
     }
+    unknown(data.path("unknown_tool_calls"), frames);
     switch (kind) {
       case "run.started" -> {
         started = true;
@@ -219,6 +224,34 @@ final class RunTranslator {
     }
     if (modes.contains(StreamMode.TOOLS)) {
       frames.add(toolFrame(update, first, result));
+    }
+  }
+
+  /**
+   * Calls that were under way when their attempt ended: done or not, nobody knows, and no result
+   * will come. Another attempt may begin calls of the same ids.
+   */
+  private void unknown(JsonNode calls, List<Frame> frames) {
+    for (JsonNode call : calls) {
+      String id = call.path("toolCallId").asString("");
+      announced.remove("call " + id);
+      announced.remove("result " + id);
+      if (modes.contains(StreamMode.MESSAGES_TUPLE)) {
+        tuple(
+            Json.object()
+                .put("type", "tool")
+                .put("id", subject.runId() + "-unknown-" + unknowns++)
+                .put("name", call.path("title").asString(""))
+                .put("tool_call_id", id)
+                .put("status", "error")
+                .put("content", OUTCOME_UNKNOWN),
+            frames);
+      }
+      if (modes.contains(StreamMode.TOOLS)) {
+        ObjectNode data = Json.object().put("event", "on_tool_error").put("toolCallId", id);
+        data.set("name", call.path("title"));
+        frames.add(new Frame("tools", data.put("error", OUTCOME_UNKNOWN)));
+      }
     }
   }
 

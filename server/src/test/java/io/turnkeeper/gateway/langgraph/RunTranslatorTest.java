@@ -260,6 +260,32 @@ class RunTranslatorTest {
   }
 
   @Test
+  void a_call_whose_outcome_nobody_knows_ends_with_that_word() {
+    Told interrupted =
+        told(
+            "run.interrupted",
+            "{\"reason\":\"replica_lost\",\"unknown_tool_calls\":[{\"toolCallId\":\"c\",\"title\":\"Read\"}]}");
+    Told again = told("run.started", "{\"attempt\":2}");
+    List<Frame> tools =
+        frames(EnumSet.of(StreamMode.TOOLS), STARTED, READY, CALLS, interrupted, again, CALLS)
+            .stream()
+            .filter(frame -> frame.event().equals("tools"))
+            .toList();
+    assertThat(tools.stream().map(frame -> frame.data().path("event").asString()))
+        .containsExactly("on_tool_start", "on_tool_error", "on_tool_start");
+    assertThat(tools.get(1).data().path("error").asString()).startsWith("outcome unknown");
+    List<JsonNode> told =
+        frames(EnumSet.of(StreamMode.MESSAGES_TUPLE), STARTED, READY, CALLS, interrupted).stream()
+            .filter(frame -> frame.event().equals("messages"))
+            .map(frame -> frame.data().get(0))
+            .toList();
+    assertThat(told.getLast().path("type").asString()).isEqualTo("tool");
+    assertThat(told.getLast().path("tool_call_id").asString()).isEqualTo("c");
+    assertThat(told.getLast().path("status").asString()).isEqualTo("error");
+    assertThat(told.getLast().path("content").asString()).startsWith("outcome unknown");
+  }
+
+  @Test
   void another_attempt_starts_the_answer_anew() {
     Told again = told("run.started", "{\"attempt\":2}");
     Told lost = told("run.interrupted", "{\"reason\":\"replica_lost\",\"attempt\":1}");
