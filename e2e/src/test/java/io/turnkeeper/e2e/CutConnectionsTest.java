@@ -132,6 +132,7 @@ class CutConnectionsTest {
       Map<String, Integer> ended = load.endedOurs(database, Duration.ofSeconds(60));
       System.out.println("ended " + ended);
       load.assertNoClientError();
+      load.assertEachEnded(database, "completed");
       assertThat(ended).containsOnlyKeys("completed");
     }
   }

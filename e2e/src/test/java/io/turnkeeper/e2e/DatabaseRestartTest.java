@@ -87,6 +87,7 @@ class DatabaseRestartTest {
         "  %d accepted, ended %s, retried %s%n",
         scene.load().accepted().size(), ended, scene.load().retries());
     scene.load().assertNoClientError();
+    scene.load().assertEachEnded(database, "completed");
     Load.assertWholeLogs(database);
     scene.service().marks().assertNeverTwo();
     for (Telling one : scene.longOnes()) {
@@ -144,6 +145,7 @@ class DatabaseRestartTest {
       Map<String, Integer> ended = Load.ended(database, Duration.ofSeconds(60));
       assertThat(ended.get("failed")).as("the two that may not be repeated").isEqualTo(2);
       assertThat(ended).containsOnlyKeys("completed", "failed");
+      scene.load().assertEachEnded(database, "completed");
       Load.assertWholeLogs(database);
       service.marks().assertNeverTwo();
       assertThat(service.replicas()).allMatch(Turnkeeper::isAlive);

@@ -11,6 +11,7 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
@@ -163,6 +164,23 @@ final class Load implements AutoCloseable {
   /** What clients met and came back from, with how often. */
   Map<String, Integer> retries() {
     return Map.copyOf(retries);
+  }
+
+  /** Each message that was accepted is a run there, which has ended as is expected. */
+  void assertEachEnded(Postgres database, String... statuses) {
+    Map<String, String> found = new HashMap<>();
+    database
+        .sql("SELECT id, status FROM runs")
+        .lines()
+        .map(line -> line.split("\\|"))
+        .forEach(words -> found.put(words[0], words[1]));
+    List<String> wrong =
+        accepted.stream()
+            .filter(run -> !List.of(statuses).contains(found.getOrDefault(run, "not there")))
+            .map(run -> run + " " + found.getOrDefault(run, "not there"))
+            .toList();
+    assertThat(accepted).isNotEmpty();
+    assertThat(wrong).as("accepted runs that are lost, or ended otherwise").isEmpty();
   }
 
   /** Each message was accepted, once. */

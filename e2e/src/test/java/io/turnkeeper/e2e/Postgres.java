@@ -94,6 +94,13 @@ final class Postgres implements AutoCloseable {
     return "root".equals(System.getProperty("user.name"));
   }
 
+  /** What a command begins with whose program refuses to run as root. */
+  static List<String> unprivileged() {
+    return isRoot()
+        ? List.of("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+        : List.of();
+  }
+
   /** The oldest that is supported, as the harder test; else a newer one. */
   private static Path installed() throws IOException {
     Path versions = Path.of("/usr/lib/postgresql");
@@ -164,10 +171,7 @@ final class Postgres implements AutoCloseable {
   }
 
   private String run(String program, String... arguments) {
-    List<String> command = new ArrayList<>();
-    if (isRoot()) {
-      command.addAll(List.of("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"));
-    }
+    List<String> command = new ArrayList<>(unprivileged());
     command.add(bin.resolve(program).toString());
     command.addAll(List.of(arguments));
     Path output = root.resolve("command-" + System.nanoTime());

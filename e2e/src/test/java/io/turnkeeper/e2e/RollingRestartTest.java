@@ -49,6 +49,7 @@ class RollingRestartTest {
             PER_SECOND, load.accepted().size(), ended, load.retries());
 
         load.assertNoClientError();
+        load.assertEachEnded(database, "completed");
         assertThat(ended).containsOnlyKeys("completed");
         assertThat(database.sql("SELECT count(*) FROM runs WHERE attempt > 1")).isEqualTo("0");
         assertRanOnce(service, load);

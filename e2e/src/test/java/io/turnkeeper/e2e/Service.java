@@ -37,11 +37,10 @@ final class Service implements AutoCloseable {
   }
 
   /** One replica for each URL of the one database. */
-  static Service start(Path scratch, List<String> databaseUrls) {
+  static Service start(Path scratch, List<String> databaseUrls, String... options) {
     Service service = new Service(scratch);
     for (String url : databaseUrls) {
-      Path data = scratch.resolve("replica-" + service.replicas.size());
-      service.replicas.add(Turnkeeper.of(data, "--database-url", url));
+      service.add(url, options);
     }
     try {
       // The first one makes the schema and the key.
@@ -57,6 +56,16 @@ final class Service implements AutoCloseable {
       throw failed;
     }
     return service;
+  }
+
+  /** One more, not started yet. */
+  Turnkeeper add(String databaseUrl, String... options) {
+    Path data = scratch.resolve("replica-" + replicas.size());
+    List<String> words = new ArrayList<>(List.of("--database-url", databaseUrl));
+    words.addAll(List.of(options));
+    Turnkeeper replica = Turnkeeper.of(data, words.toArray(String[]::new));
+    replicas.add(replica);
+    return replica;
   }
 
   String key() {

@@ -5,6 +5,7 @@ import io.turnkeeper.db.DatabaseUrl;
 import io.turnkeeper.db.EmbeddedPostgres;
 import io.turnkeeper.db.Migrations;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import picocli.CommandLine.Command;
@@ -37,8 +38,9 @@ final class MigrateCommand implements Callable<Integer> {
   public Integer call() {
     Settings settings = options.load(shell).settings();
     Consumer<DatabaseUrl> work = dryRun ? this::show : this::migrate;
-    if (settings.database().url().isPresent()) {
-      work.accept(DatabaseUrl.parse(settings.database().url().get()));
+    Optional<String> direct = settings.database().sessionUrl().or(() -> settings.database().url());
+    if (direct.isPresent()) {
+      work.accept(DatabaseUrl.parse(direct.get()));
       return ExitCode.OK.status();
     }
     DataDirectory held = DataDirectory.open(settings.data());

@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * password.
  */
 public final class DatabaseUrl {
+  private static final String PREPARE = "prepareThreshold";
+
   private final String jdbcUrl;
   private final @Nullable String user;
   private final @Nullable String password;
@@ -83,6 +85,18 @@ public final class DatabaseUrl {
   /** Without user and password. */
   public String jdbcUrl() {
     return jdbcUrl;
+  }
+
+  /**
+   * The same through a pooler that gives each transaction another session: nothing is prepared at
+   * the server for later, unless the URL itself says when ({@code prepareThreshold}).
+   */
+  public DatabaseUrl pooled() {
+    if (jdbcUrl.contains(PREPARE + "=")) {
+      return this;
+    }
+    String joint = jdbcUrl.contains("?") ? "&" : "?";
+    return new DatabaseUrl(jdbcUrl + joint + PREPARE + "=0", user, password);
   }
 
   public Optional<String> user() {

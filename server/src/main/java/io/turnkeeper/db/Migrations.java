@@ -12,6 +12,8 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.flywaydb.core.api.MigrationInfo;
@@ -20,11 +22,18 @@ import org.flywaydb.core.api.callback.BaseCallback;
 import org.flywaydb.core.api.callback.Context;
 import org.flywaydb.core.api.callback.Event;
 import org.flywaydb.core.api.exception.FlywayValidateException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The schema, brought up to this release. Replicas that start together wait for one another. */
 public final class Migrations {
   private static final String FOLDER = "db/migration";
   private static final int OLDEST_SERVER = 15;
+  private static final String LOCK_TIMEOUT = "SET lock_timeout = '300ms'";
+  private static final String LOCK_NOT_AVAILABLE = "55P03";
+  private static final Duration LOCK_PAUSE = Duration.ofMillis(500);
+  private static final Duration LOCKED_WITHIN = Duration.ofMinutes(2);
+  private static final Logger log = LoggerFactory.getLogger(Migrations.class);
 
   private Migrations() {}
 
@@ -40,11 +49,18 @@ public final class Migrations {
    *     release
    */
   public static int migrate(DatabaseUrl url) {
+    return migrate(url, List.of(FOLDER));
+  }
+
+  /** As the other, for a release that has the migrations of these folders. */
+  static int migrate(DatabaseUrl url, List<String> folders) {
     checkServer(url);
-    Flyway flyway = flyway(url);
+    Steps steps = new Steps();
+    Flyway flyway = flyway(url, folders, steps);
     refuseNewer(flyway);
     try {
-      return flyway.migrate().migrationsExecuted;
+      untilLocked(flyway);
+      return steps.executed.get();
     } catch (FlywayException failed) {
       throw failed instanceof FlywayValidateException
           ? refused(
@@ -55,10 +71,36 @@ public final class Migrations {
     }
   }
 
+  /** What was migrated before a lock could not be had stays; the rest is tried again. */
+  private static void untilLocked(Flyway flyway) {
+    long began = System.nanoTime();
+    while (true) {
+      try {
+        flyway.migrate();
+        return;
+      } catch (FlywayException failed) {
+        if (!isLockTimeout(failed) || System.nanoTime() - began > LOCKED_WITHIN.toNanos()) {
+          throw failed;
+        }
+        log.info("a migration waits for a lock: trying again");
+        LockSupport.parkNanos(LOCK_PAUSE.toNanos());
+      }
+    }
+  }
+
+  private static boolean isLockTimeout(FlywayException failed) {
+    for (Throwable cause = failed; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SQLException sql && LOCK_NOT_AVAILABLE.equals(sql.getSQLState())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** What {@link #migrate} would run. */
   public static List<Pending> pending(DatabaseUrl url) {
     checkServer(url);
-    Flyway flyway = flyway(url);
+    Flyway flyway = flyway(url, List.of(FOLDER), new Steps());
     refuseNewer(flyway);
     return Arrays.stream(flyway.info().pending())
         .map(info ->
@@ -66,26 +108,35 @@ public final class Migrations {
         .toList();
   }
 
-  private static Flyway flyway(DatabaseUrl url) {
+  private static Flyway flyway(DatabaseUrl url, List<String> folders, Steps steps) {
     return Flyway.configure()
         .dataSource(url.jdbcUrl(), url.user().orElse(null), url.password().orElse(null))
-        .locations("classpath:" + FOLDER)
-        .callbacks(new LockTimeout())
+        .locations(folders.stream().map(it -> "classpath:" + it).toArray(String[]::new))
+        .callbacks(steps)
         .connectRetries(0)
         .load();
   }
 
-  /** A migration that waits for a lock holds up all who come after it; it had better fail. */
-  private static final class LockTimeout extends BaseCallback {
+  /**
+   * A migration that waits for a lock holds up all who come after it: heartbeats too, and a replica
+   * without them stops its workers. So it waits for less than a heartbeat may, and comes again.
+   */
+  private static final class Steps extends BaseCallback {
+    private final AtomicInteger executed = new AtomicInteger();
+
     @Override
     public boolean supports(Event event, Context context) {
-      return event == Event.AFTER_CONNECT;
+      return event == Event.AFTER_CONNECT || event == Event.AFTER_EACH_MIGRATE;
     }
 
     @Override
     public void handle(Event event, Context context) {
+      if (event == Event.AFTER_EACH_MIGRATE) {
+        executed.incrementAndGet();
+        return;
+      }
       try (Statement statement = context.getConnection().createStatement()) {
-        statement.execute("SET lock_timeout = '10s'");
+        statement.execute(LOCK_TIMEOUT);
       } catch (SQLException refused) {
         throw new FlywayException("cannot set the lock timeout: " + firstLine(refused), refused);
       }

@@ -119,9 +119,13 @@ public final class Server implements AutoCloseable {
   private void run() {
     Clock clock = Clock.system();
     DatabaseUrl url = database();
-    Migrations.migrate(url);
+    // A URL of its own for the session says that the other one leads through a pooler.
+    Optional<DatabaseUrl> direct = settings.database().sessionUrl().map(DatabaseUrl::parse);
+    DatabaseUrl sessionUrl = direct.orElse(url);
+    Migrations.migrate(sessionUrl);
     Db.Waits waits = Db.Waits.within(settings.lease().ttl(), CONNECTION_WAIT);
-    Db db = owned(Db.open(url, settings.database().poolSize(), waits));
+    DatabaseUrl poolUrl = direct.isPresent() ? url.pooled() : url;
+    Db db = owned(Db.open(poolUrl, settings.database().poolSize(), waits));
     Metrics metrics = new Metrics();
 
     Tenancy tenancy = new Tenancy(db, clock);
@@ -169,7 +173,6 @@ public final class Server implements AutoCloseable {
     HttpServer listening =
         owned(HttpServer.start(httpConfig(), OpenApi.describing(routes, VERSION), metrics));
     http = listening;
-    DatabaseUrl sessionUrl = settings.database().sessionUrl().map(DatabaseUrl::parse).orElse(url);
     Cluster members =
         owned(
             new Cluster(

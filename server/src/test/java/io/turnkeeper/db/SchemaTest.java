@@ -11,12 +11,17 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 @DbTest
 class SchemaTest {
   private static final Path FOR_READERS = Path.of("..", "db", "schema.sql");
+
+  /** Several tries of a migration. */
+  private static final Duration WATCHED = Duration.ofMillis(2_500);
 
   /** What a database is made of, one line for each thing; the server says it the same way twice. */
   private static final String CATALOG =
@@ -106,6 +111,59 @@ class SchemaTest {
     org.assertj.core.api.Assertions.assertThatThrownBy(() -> Migrations.migrate(url))
         .hasMessageContaining("newer release")
         .hasMessageNotContaining("\n");
+  }
+
+  @Test
+  void a_migration_that_cannot_have_its_lock_holds_no_heartbeat_up_for_long_and_is_done_in_the_end()
+      throws Exception {
+    DatabaseUrl url = TestDatabases.fresh("locks");
+    CountDownLatch held = new CountDownLatch(1);
+    CountDownLatch release = new CountDownLatch(1);
+    try (Db db = Db.open(url, 4, Duration.ofSeconds(10));
+        var others = Executors.newVirtualThreadPerTaskExecutor()) {
+      run(
+          db,
+          """
+          INSERT INTO replicas (host, pid, address, version, max_leases)
+          VALUES ('h', 1, 'a', 'v', 1)
+          """);
+      var reader =
+          others.submit(() ->
+              db.useTx(tx -> {
+                tx.update("LOCK TABLE replicas IN ACCESS SHARE MODE").execute();
+                held.countDown();
+                await(release);
+              }));
+      await(held);
+      var migration =
+          others.submit(() -> Migrations.migrate(url, List.of("db/migration", "db/later")));
+      long longest = 0;
+      long began = System.nanoTime();
+      boolean stoodInLine = false;
+      while (System.nanoTime() - began < WATCHED.toNanos()) {
+        long sent = System.nanoTime();
+        run(db, "UPDATE replicas SET heartbeat_at = clock_timestamp()");
+        longest = Math.max(longest, System.nanoTime() - sent);
+        stoodInLine |= System.nanoTime() - sent > Duration.ofMillis(50).toNanos();
+      }
+      assertThat(stoodInLine).as("the migration got as far as to wait for its lock").isTrue();
+      assertThat(Duration.ofNanos(longest))
+          .as("the longest wait of a heartbeat: far below two thirds of the TTL")
+          .isLessThan(Duration.ofMillis(1_500));
+      assertThat(migration.isDone()).as("it waits on").isFalse();
+      release.countDown();
+      assertThat(migration.get(30, TimeUnit.SECONDS)).isEqualTo(1);
+      reader.get(30, TimeUnit.SECONDS);
+    }
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
+    } catch (InterruptedException stopping) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(stopping);
+    }
   }
 
   private static List<String> catalog(Db db) {
