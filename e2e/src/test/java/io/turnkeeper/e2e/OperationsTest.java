@@ -16,6 +16,7 @@ import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 
 /** How a replica starts, is watched, ends and comes back. */
 @Tag("e2e")
@@ -49,6 +50,33 @@ class OperationsTest {
       }
       assertThat(replica.get("/health/orchestrator").expect(200).body().isObject()).isTrue();
       assertThat(replica.get("/metrics").expect(200).text()).contains("# TYPE turnkeeper_");
+    }
+  }
+
+  @Test
+  void log_lines_of_a_run_name_it_its_conversation_organization_and_epoch() {
+    try (Turnkeeper replica =
+        Turnkeeper.of(scratch.resolve("data"), "--set", "log.format=json")) {
+      replica.start();
+      replica.addAgent(
+          Map.of("name", "bad", "kind", "command", "command", List.of("/bin/sh", "-c", "exit 3")));
+      String thread = replica.newThread();
+      String run = replica.run(thread, "bad", "hi");
+      replica.ended(run, Duration.ofSeconds(30));
+
+      JsonNode line =
+          replica
+              .errors()
+              .lines()
+              .filter(text -> text.contains("the run ended") && text.contains(run))
+              .map(Turnkeeper.JSON::readTree)
+              .findFirst()
+              .orElseThrow();
+      assertThat(line.get("run").asString()).isEqualTo(run);
+      assertThat(line.get("conversation").asString()).isEqualTo(thread);
+      assertThat(line.get("epoch").asString()).isEqualTo("1");
+      assertThat(line.get("organization").asString()).isNotBlank();
+      assertThat(line.get("replica").asString()).isNotBlank();
     }
   }
 

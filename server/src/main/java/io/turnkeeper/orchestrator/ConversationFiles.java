@@ -30,9 +30,14 @@ final class ConversationFiles {
   }
 
   static Path directory(Path data, Conversation conversation) {
-    return data.resolve("conversations")
+    return all(data)
         .resolve(conversation.organization().toString())
         .resolve(Long.toString(conversation.key()));
+  }
+
+  /** Where all conversations have their places. */
+  static Path all(Path data) {
+    return data.resolve("conversations");
   }
 
   Path state() {
@@ -87,9 +92,14 @@ final class ConversationFiles {
 
   /** Removes everything of the conversation from this disk. */
   void wipe() {
+    remove(directory);
+  }
+
+  /** Removes a place with all that is in it; links are removed, not followed. */
+  static void remove(Path place) {
     try {
-      if (Files.exists(directory)) {
-        Files.walkFileTree(directory, DELETE);
+      if (Files.exists(place)) {
+        Files.walkFileTree(place, DELETE);
       }
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);

@@ -9,6 +9,7 @@ import io.turnkeeper.queue.Claimed;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Settlement;
+import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.transcript.TurnFold;
 import io.turnkeeper.worker.PermissionAnswer;
 import io.turnkeeper.worker.TurnEnd;
@@ -246,6 +247,7 @@ final class ConversationSession {
 
   private void serve(Run first) {
     boolean clean = false;
+    LeaseFields.set(lease);
     try {
       @Nullable Run run = first;
       while (run != null) {
@@ -270,6 +272,7 @@ final class ConversationSession {
    * Serves one run. Answers the next one, if its start was written together with this one's end.
    */
   private @Nullable Run turn(Run run) {
+    LogField.RUN.set(run.id().toString());
     Agent agent = writes.patiently(() -> current(run));
     int seq = writes.patiently(() -> lastSeq(run));
     RunLog runLog =
@@ -453,6 +456,7 @@ final class ConversationSession {
             completed ? null : outcome.error());
     Run next = settle(now, new Unsettled(settlement, outcome, saved));
     tools.meters().runEnded(outcome.status().word(), Outcome.since(now.run(), tools.clock().now()));
+    outcome.log(log);
     return next;
   }
 

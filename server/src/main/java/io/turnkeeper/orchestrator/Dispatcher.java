@@ -232,6 +232,20 @@ final class Dispatcher {
     sessions.values().forEach(ConversationSession::wake);
   }
 
+  /** Does the step unless the conversation is served here; none begins to be meanwhile. */
+  boolean unlessServed(long key, Runnable step) {
+    lock.lock();
+    try {
+      if (sessions.containsKey(key)) {
+        return false;
+      }
+      step.run();
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   boolean holds(long key) {
     return sessions.containsKey(key);
   }

@@ -47,6 +47,12 @@ public final class Orchestrator implements AutoCloseable {
 
   private static final int FORGET_MAX = 200;
 
+  /** How long a conversation that is not served here keeps its place on this disk. */
+  private static final Duration ON_DISK_KEPT = Duration.ofDays(1);
+
+  /** How often those are looked for, in seconds of housekeeping. */
+  private static final int SWEEP_EVERY = 3_600;
+
   private static final int NO_REPLICA = -1;
 
   /** How often the memory of idle workers is looked at, in looks at the clocks. */
@@ -93,6 +99,7 @@ public final class Orchestrator implements AutoCloseable {
   private final Ticker clocks;
   private final AtomicInteger replica = new AtomicInteger(NO_REPLICA);
   private final Errands errands;
+  private final Sweeper sweeper;
   private int looks;
   private int tended;
 
@@ -128,6 +135,9 @@ public final class Orchestrator implements AutoCloseable {
     this.keeping = new Ticker("housekeeping", POLL, clock, this::keep);
     this.clocks = new Ticker("clocks", CLOCKS, clock, this::look);
     this.dispatcher = new Dispatcher(tools, admission, remains, this::lookForWork);
+    this.sweeper =
+        new Sweeper(
+            limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
   }
 
@@ -278,6 +288,9 @@ public final class Orchestrator implements AutoCloseable {
     }
     if (tended++ % TEND_EVERY == TEND_EVERY - 1) {
       tools.db().useTx(tx -> tools.events().tend(tx, tools.clock().now()));
+    }
+    if (tended % SWEEP_EVERY == 0 && tools.snapshots().areCopies()) {
+      sweeper.sweep(tools.clock().now());
     }
     if (tended % FORGET_EVERY == 0) {
       conversations.forget(STATELESS_KEPT, FORGET_MAX);

@@ -6,6 +6,7 @@ import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.transcript.TurnFold;
 import java.time.Duration;
 import java.time.Instant;
+import org.slf4j.Logger;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -49,6 +50,15 @@ record Outcome(RunStatus status, String stopReason, String code, String message,
       data.set("unknown_tool_calls", fold.openToolCalls());
     }
     return data;
+  }
+
+  /** Its code, and not its words: those may be the agent's, and belong to the run's own log. */
+  void log(Logger log) {
+    if (status == RunStatus.COMPLETED) {
+      log.debug("the run is completed");
+    } else {
+      log.info("the run ended: {} ({})", status.word(), code);
+    }
   }
 
   static Duration since(Run run, Instant now) {

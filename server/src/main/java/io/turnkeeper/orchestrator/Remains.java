@@ -10,6 +10,7 @@ import io.turnkeeper.queue.Again;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Settlement;
+import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.transcript.TurnFold;
 import java.time.Duration;
 import java.util.Collection;
@@ -72,6 +73,7 @@ final class Remains {
       Thread.ofVirtual()
           .name("remains-" + lease.conversation().key())
           .start(() -> {
+            LeaseFields.set(lease);
             turns.acquireUninterruptibly();
             try {
               resolve(lease, cause);
@@ -126,6 +128,7 @@ final class Remains {
   }
 
   private void resolve(LeaseToken lease, Run run, Cause cause) {
+    LogField.RUN.set(run.id().toString());
     Attempt attempt = read(run);
     Outcome outcome =
         run.cancelRequested() == null
@@ -160,6 +163,7 @@ final class Remains {
             outcome.terminal(attempt.fold()));
     tools.writer().write(new Write.End(settlement, terminal, false, false), WRITE_DEADLINE);
     tools.meters().runEnded(outcome.status().word(), Outcome.since(run, tools.clock().now()));
+    outcome.log(log);
   }
 
   private WorkerLoss decide(Run run, Attempt attempt) {

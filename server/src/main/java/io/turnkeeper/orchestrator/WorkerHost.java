@@ -85,6 +85,13 @@ final class WorkerHost {
     close();
     Session previous =
         writes.patiently(() -> Optional.ofNullable(restoreFiles(definition))).orElse(null);
+    if (previous != null && !previous.cwd().equals(files.workDir().toString())) {
+      log.warn(
+          "the agent's session was in {}, and its files are in {} here: an agent that finds its"
+              + " sessions by directory does not find this one; give all replicas the same --data",
+          previous.cwd(),
+          files.workDir());
+    }
     files.ensure();
     files.dirty();
     String transcript =

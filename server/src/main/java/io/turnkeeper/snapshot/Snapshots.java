@@ -82,6 +82,14 @@ public final class Snapshots {
     return store.newest(conversation);
   }
 
+  /** Whether what is on a disk here is only a copy, and may go once nobody works on it. */
+  public boolean areCopies() {
+    return switch (store) {
+      case DatabaseStore database -> true;
+      case DiskStore disk -> false;
+    };
+  }
+
   /** Removes all snapshots of the conversation. */
   public void delete(Tx tx, Conversation conversation) {
     store.delete(tx, conversation);

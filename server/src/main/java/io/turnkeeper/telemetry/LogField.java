@@ -1,5 +1,6 @@
 package io.turnkeeper.telemetry;
 
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
 
@@ -47,6 +48,26 @@ public enum LogField {
     String before = MDC.get(key);
     MDC.put(key, value);
     return new Block(this, before);
+  }
+
+  /**
+   * The work with this thread's fields as they are now, on whatever thread it runs; without {@link
+   * #RUN}, which changes while such a thread lives.
+   */
+  public static Runnable handedOn(Runnable work) {
+    Map<String, String> fields = MDC.getCopyOfContextMap();
+    if (fields == null) {
+      return work;
+    }
+    fields.remove(RUN.key);
+    return () -> {
+      MDC.setContextMap(fields);
+      try {
+        work.run();
+      } finally {
+        MDC.clear();
+      }
+    };
   }
 
   /** Removes every field of this thread. */

@@ -1,5 +1,6 @@
 package io.turnkeeper.worker;
 
+import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.worker.AcpProtocol.Happening;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -75,7 +76,9 @@ final class AcpWorker implements Worker {
     this.transcript = transcript;
     reader = child.pump("stdout", this::read);
     child.pump("stdin", this::write);
-    Thread.ofVirtual().name("worker-" + child.pid() + "-exit").start(this::awaitDeath);
+    Thread.ofVirtual()
+        .name("worker-" + child.pid() + "-exit")
+        .start(LogField.handedOn(this::awaitDeath));
   }
 
   /** Starts the session; nothing is left running when this throws. */

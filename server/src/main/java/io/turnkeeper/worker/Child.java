@@ -1,5 +1,6 @@
 package io.turnkeeper.worker;
 
+import io.turnkeeper.telemetry.LogField;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -103,7 +104,8 @@ final class Child {
    * carrier, and there are few of those.
    */
   Thread pump(String name, Runnable body) {
-    return Thread.ofPlatform().daemon().name("worker-" + process.pid() + "-" + name).start(body);
+    return Thread.ofPlatform().daemon().name("worker-" + process.pid() + "-" + name)
+        .start(LogField.handedOn(body));
   }
 
   private void readStderr() {

@@ -19,6 +19,8 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * A body of {@code POST …/runs}, checked whole before anything is written.
  *
+ * @param expiry how long it may wait for its turn; null for as long as it takes. Not a field of the
+ *     LangGraph API
  * @param checkpoint the state that the client wants to go on from
  * @param resume the answer to what the thread's run asks; missing when this is a message
  */
@@ -32,6 +34,7 @@ record RunRequest(
     boolean createThread,
     boolean cancelOnDisconnect,
     Duration delay,
+    @Nullable Duration expiry,
     int priority,
     @Nullable String checkpoint,
     @Nullable JsonNode resume) {
@@ -92,6 +95,10 @@ record RunRequest(
         body.word("if_not_exists", "reject", "reject", "create").equals("create"),
         onDisconnect.equals("cancel"),
         Duration.ofMillis((long) (body.seconds("after_seconds", DELAY_MAX_SECONDS) * 1000)),
+        body.has("expires_after_seconds")
+            ? Duration.ofMillis(
+                (long) (body.seconds("expires_after_seconds", DELAY_MAX_SECONDS) * 1000))
+            : null,
         body.integer("priority", 0, -PRIORITY_MAX, PRIORITY_MAX),
         checkpoint(body),
         resumes ? resume : null);
@@ -144,7 +151,7 @@ record RunRequest(
         metadata,
         priority,
         delay,
-        null,
+        expiry,
         idempotency(exchange, keySuffix));
   }
 

@@ -452,6 +452,23 @@ class ClientRoutesTest {
   }
 
   @Test
+  void a_message_that_has_waited_longer_than_it_may_times_out_unstarted() {
+    String runs = "/threads/" + thread() + "/runs";
+    String first =
+        call("POST", runs, run("count to 500 slowly", ""), 200).path("run_id").asString();
+    String second =
+        call("POST", runs, run("hi", "'expires_after_seconds':0.2"), 200)
+            .path("run_id")
+            .asString();
+    List<Part> parts = join(runs + "/" + second + "/stream", "-1");
+    assertThat(parts.getLast().event()).isEqualTo("error");
+    assertThat(call("GET", runs + "/" + second, null, 200).path("status").asString())
+        .isEqualTo("timeout");
+    call("POST", runs, run("hi", "'expires_after_seconds':-1"), 422);
+    call("POST", runs + "/" + first + "/cancel", null, 202);
+  }
+
+  @Test
   void the_same_key_is_the_same_run_and_another_body_under_it_is_refused() {
     String runs = "/threads/" + thread() + "/runs";
     String key = UUID.randomUUID().toString();
