@@ -55,8 +55,7 @@ class OperationsTest {
 
   @Test
   void log_lines_of_a_run_name_it_its_conversation_organization_and_epoch() {
-    try (Turnkeeper replica =
-        Turnkeeper.of(scratch.resolve("data"), "--set", "log.format=json")) {
+    try (Turnkeeper replica = Turnkeeper.of(scratch.resolve("data"), "--set", "log.format=json")) {
       replica.start();
       replica.addAgent(
           Map.of("name", "bad", "kind", "command", "command", List.of("/bin/sh", "-c", "exit 3")));

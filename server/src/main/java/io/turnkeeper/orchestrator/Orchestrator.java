@@ -136,8 +136,7 @@ public final class Orchestrator implements AutoCloseable {
     this.clocks = new Ticker("clocks", CLOCKS, clock, this::look);
     this.dispatcher = new Dispatcher(tools, admission, remains, this::lookForWork);
     this.sweeper =
-        new Sweeper(
-            limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
+        new Sweeper(limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
   }
 

@@ -104,7 +104,9 @@ final class Child {
    * carrier, and there are few of those.
    */
   Thread pump(String name, Runnable body) {
-    return Thread.ofPlatform().daemon().name("worker-" + process.pid() + "-" + name)
+    return Thread.ofPlatform()
+        .daemon()
+        .name("worker-" + process.pid() + "-" + name)
         .start(LogField.handedOn(body));
   }
 

@@ -23,13 +23,14 @@ class SweeperTest {
     return new Sweeper(
         data,
         Duration.ofDays(1),
-        key -> step -> {
-          if (served.contains(key)) {
-            return false;
-          }
-          step.run();
-          return true;
-        });
+        key ->
+            step -> {
+              if (served.contains(key)) {
+                return false;
+              }
+              step.run();
+              return true;
+            });
   }
 
   private Path place(long key, Duration ago) throws IOException {

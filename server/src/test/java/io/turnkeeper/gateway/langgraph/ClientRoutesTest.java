@@ -457,9 +457,7 @@ class ClientRoutesTest {
     String first =
         call("POST", runs, run("count to 500 slowly", ""), 200).path("run_id").asString();
     String second =
-        call("POST", runs, run("hi", "'expires_after_seconds':0.2"), 200)
-            .path("run_id")
-            .asString();
+        call("POST", runs, run("hi", "'expires_after_seconds':0.2"), 200).path("run_id").asString();
     List<Part> parts = join(runs + "/" + second + "/stream", "-1");
     assertThat(parts.getLast().event()).isEqualTo("error");
     assertThat(call("GET", runs + "/" + second, null, 200).path("status").asString())
