@@ -23,6 +23,7 @@ public final class Db implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Db.class);
   private static final Duration SILENCE_MAX = Duration.ofSeconds(30);
   private static final long CONNECT_SECONDS_MAX = 5;
+  private static final long LOGIN_SECONDS_MAX = 3;
   private static final Duration DISTRUST_EVERY = Duration.ofMillis(500);
 
   /**
@@ -99,6 +100,9 @@ public final class Db implements AutoCloseable {
     config.addDataSourceProperty(
         "connectTimeout",
         Long.toString(Math.min(CONNECT_SECONDS_MAX, Long.parseLong(silentSeconds))));
+    // From the first byte to the last of a greeting: one that hangs holds up all that come after.
+    config.addDataSourceProperty(
+        "loginTimeout", Long.toString(Math.min(LOGIN_SECONDS_MAX, Long.parseLong(silentSeconds))));
     config.addDataSourceProperty("socketTimeout", silentSeconds);
     config.addDataSourceProperty("tcpKeepAlive", "true");
     return new Db(new HikariDataSource(config));

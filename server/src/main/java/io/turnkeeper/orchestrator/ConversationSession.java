@@ -273,7 +273,7 @@ final class ConversationSession {
    */
   private @Nullable Run turn(Run run) {
     LogField.RUN.set(run.id().toString());
-    Agent agent = writes.patiently(() -> current(run));
+    Agent agent = writes.patiently(() -> tools.agentOf(run));
     int seq = writes.patiently(() -> lastSeq(run));
     RunLog runLog =
         new RunLog(
@@ -455,8 +455,7 @@ final class ConversationSession {
             now.fold().messages(),
             completed ? null : outcome.error());
     Run next = settle(now, new Unsettled(settlement, outcome, saved));
-    tools.meters().runEnded(outcome.status().word(), Outcome.since(now.run(), tools.clock().now()));
-    outcome.log(log);
+    outcome.tell(tools, now.run(), log);
     return next;
   }
 
@@ -550,13 +549,6 @@ final class ConversationSession {
 
   private int lastSeq(Run run) {
     return tools.db().inTx(tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
-  }
-
-  private Agent current(Run run) {
-    return tools
-        .agents()
-        .current(run.organization(), run.agent())
-        .orElseThrow(() -> new IllegalStateException("a run of an agent that never was"));
   }
 
   private @Nullable Ending ending() {

@@ -52,17 +52,21 @@ record Outcome(RunStatus status, String stopReason, String code, String message,
     return data;
   }
 
-  /** Its code, and not its words: those may be the agent's, and belong to the run's own log. */
-  void log(Logger log) {
+  /**
+   * Counts the run as ended, and logs its code. Not its words: those may be the agent's, and belong
+   * to the run's own log.
+   */
+  void tell(Tools tools, Run run, Logger log) {
+    Instant started = run.times().started();
+    tools
+        .meters()
+        .runEnded(
+            status.word(),
+            started == null ? Duration.ZERO : Duration.between(started, tools.clock().now()));
     if (status == RunStatus.COMPLETED) {
       log.debug("the run is completed");
     } else {
       log.info("the run ended: {} ({})", status.word(), code);
     }
-  }
-
-  static Duration since(Run run, Instant now) {
-    Instant started = run.times().started();
-    return started == null ? Duration.ZERO : Duration.between(started, now);
   }
 }

@@ -162,8 +162,7 @@ final class Remains {
             Kinds.terminal(outcome.status()),
             outcome.terminal(attempt.fold()));
     tools.writer().write(new Write.End(settlement, terminal, false, false), WRITE_DEADLINE);
-    tools.meters().runEnded(outcome.status().word(), Outcome.since(run, tools.clock().now()));
-    outcome.log(log);
+    outcome.tell(tools, run, log);
   }
 
   private WorkerLoss decide(Run run, Attempt attempt) {

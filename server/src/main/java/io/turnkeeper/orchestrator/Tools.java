@@ -1,9 +1,11 @@
 package io.turnkeeper.orchestrator;
 
+import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.eventlog.EventLog;
+import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.worker.Workers;
@@ -36,4 +38,11 @@ record Tools(
     Runnable runEnded,
     Path data,
     ThreadFactory threads,
-    Clock clock) {}
+    Clock clock) {
+  /** As its agent is now, which may be removed. */
+  Agent agentOf(Run run) {
+    return agents
+        .current(run.organization(), run.agent())
+        .orElseThrow(() -> new IllegalStateException("a run of an agent that never was"));
+  }
+}

@@ -2,6 +2,7 @@ package io.turnkeeper.db;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -151,6 +152,9 @@ class PlansTest {
     with.put("max_leases", 10);
     with.put("tag", 1L);
     with.put("max", 1_000);
+    with.put(
+        "joined_at",
+        tx.query("SELECT started_at FROM replicas WHERE id = 1").mapTo(OffsetDateTime.class).one());
     for (String name :
         List.of(
             "ClusterSql.BEAT",

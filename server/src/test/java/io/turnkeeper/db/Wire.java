@@ -20,6 +20,7 @@ import java.util.regex.Pattern;
  */
 public final class Wire implements AutoCloseable {
   private static final int BUFFER = 16 * 1024;
+  private static final Pattern PARSED_COMMIT = Pattern.compile("(S_\\d+|)\\x00COMMIT\\x00");
 
   /** One connection: what goes to the database, and what comes back. */
   private static final class Line {
@@ -28,6 +29,9 @@ public final class Wire implements AutoCloseable {
     private volatile boolean deaf;
     private volatile boolean mute;
     private volatile boolean commitsUnheard;
+
+    /** Under which the server knows it; the driver names it after its first use. */
+    private volatile String commit = "COMMIT";
 
     private Line(Socket near, Socket far) {
       this.near = near;
@@ -99,7 +103,7 @@ public final class Wire implements AutoCloseable {
       InputStream in = from.getInputStream();
       OutputStream out = into.getOutputStream();
       for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
-        if (from == line.near && line.commitsUnheard && commits(buffer, count)) {
+        if (from == line.near && commits(line, buffer, count) && line.commitsUnheard) {
           line.mute = true;
         }
         if (!lost(line, from)) {
@@ -115,8 +119,14 @@ public final class Wire implements AutoCloseable {
     }
   }
 
-  private static boolean commits(byte[] sent, int count) {
-    return new String(sent, 0, count, StandardCharsets.ISO_8859_1).contains("COMMIT");
+  private static boolean commits(Line line, byte[] sent, int count) {
+    String text = new String(sent, 0, count, StandardCharsets.ISO_8859_1);
+    Matcher parsed = PARSED_COMMIT.matcher(text);
+    boolean commits = parsed.find();
+    if (commits && !parsed.group(1).isEmpty()) {
+      line.commit = parsed.group(1);
+    }
+    return commits || text.contains("\0" + line.commit + "\0");
   }
 
   private static boolean lost(Line line, Socket from) {
