@@ -9,7 +9,13 @@ CREATE TABLE organizations (
   max_running integer CHECK (max_running >= 0),          -- concurrency cap; NULL: none
   paused_at   timestamptz,
   paused_by   text,
-  created_at  timestamptz NOT NULL DEFAULT now()
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  -- Limits; NULL: none. Requests and streams are counted by each replica, what is queued and stored over all of them.
+  max_requests_per_second integer CHECK (max_requests_per_second >= 1),
+  max_streams             integer CHECK (max_streams >= 0),
+  max_queued              integer CHECK (max_queued >= 0),
+  max_stored_bytes        bigint CHECK (max_stored_bytes >= 0),
+  deleting_at             timestamptz                    -- its keys end at once; the rest goes page by page
 );
 
 CREATE TABLE api_keys (
@@ -19,7 +25,9 @@ CREATE TABLE api_keys (
   role            text NOT NULL CHECK (role IN ('admin', 'client', 'reader')),
   secret_hash     bytea NOT NULL,                        -- SHA-256 of 256 random bits
   created_at      timestamptz NOT NULL DEFAULT now(),
-  revoked_at      timestamptz
+  revoked_at      timestamptz,
+  max_requests_per_second integer CHECK (max_requests_per_second >= 1),
+  max_streams             integer CHECK (max_streams >= 0)
 );
 CREATE INDEX api_keys_organization ON api_keys (organization_id, created_at);
 
@@ -60,6 +68,7 @@ CREATE TABLE conversations (
   ephemeral       boolean NOT NULL DEFAULT false,        -- made for a stateless run; goes with it
   created_at      timestamptz NOT NULL DEFAULT now(),
   updated_at      timestamptz NOT NULL DEFAULT now(),
+  deleting_at     timestamptz,                           -- nobody finds it any more; the rest goes page by page
   UNIQUE (organization_id, id),
   UNIQUE (organization_id, key),
   FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
@@ -209,3 +218,70 @@ CREATE TABLE snapshot_chunks (
   FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
 );
 ALTER TABLE snapshot_chunks ALTER COLUMN data SET STORAGE EXTERNAL;  -- compressed already
+
+-- What is still to be removed, and goes with it: a job that any replica takes up where another left it.
+CREATE TABLE deletions (
+  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  organization_id  uuid NOT NULL REFERENCES organizations (id),
+  conversation_key bigint,                               -- NULL: the whole organization
+  requested_at     timestamptz NOT NULL DEFAULT now(),
+  UNIQUE NULLS NOT DISTINCT (organization_id, conversation_key),
+  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
+);
+
+-- Who did what to keys, agents, caps and conversations. Written before it is done; a refusal follows as a row of its own.
+CREATE TABLE audit_log (
+  id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  organization_id uuid NOT NULL REFERENCES organizations (id),
+  at              timestamptz NOT NULL DEFAULT now(),
+  key_id          uuid NOT NULL,
+  key_name        text NOT NULL,
+  action          text NOT NULL,
+  subject         text NOT NULL,                         -- of a thread: a digest of its id
+  outcome         text NOT NULL CHECK (outcome IN ('asked', 'refused')),
+  request_id      text NOT NULL
+);
+CREATE INDEX audit_log_newest ON audit_log (organization_id, id DESC);
+
+CREATE FUNCTION audit_log_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    IF EXISTS (SELECT FROM organizations o
+                WHERE o.id = OLD.organization_id AND o.deleting_at IS NOT NULL) THEN
+      RETURN OLD;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'the audit log only grows' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE TRIGGER audit_log_keeps_rows BEFORE UPDATE OR DELETE ON audit_log
+  FOR EACH ROW EXECUTE FUNCTION audit_log_only_grows();
+CREATE TRIGGER audit_log_keeps_all BEFORE TRUNCATE ON audit_log
+  FOR EACH STATEMENT EXECUTE FUNCTION audit_log_only_grows();
+
+-- Row-level security, behind the code: a transaction sees the rows of the organization that it names, those of all when
+-- it says '*', and none when it says nothing. FORCE, because the server may own the tables. Each part is computed once
+-- per statement. A user that bypasses such policies works for tenants as the role turnkeeper_tenant (see Migrations).
+ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE organizations FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON organizations USING (
+  (SELECT current_setting('turnkeeper.organization', true)) = '*'
+  OR id = (SELECT nullif(nullif(current_setting('turnkeeper.organization', true), ''), '*')::uuid));
+
+DO $$
+DECLARE
+  wall text;
+BEGIN
+  FOREACH wall IN ARRAY ARRAY['api_keys', 'agents', 'agent_versions', 'conversations', 'mailboxes', 'runs',
+                              'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'deletions', 'audit_log']
+  LOOP
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', wall);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', wall);
+    EXECUTE format($policy$
+      CREATE POLICY tenant ON %I USING (
+        (SELECT current_setting('turnkeeper.organization', true)) = '*'
+        OR organization_id
+           = (SELECT nullif(nullif(current_setting('turnkeeper.organization', true), ''), '*')::uuid))
+      $policy$, wall);
+  END LOOP;
+END $$;

@@ -157,6 +157,36 @@ class ArchitectureTest {
         .check(MAIN);
   }
 
+  /** Who works for no tenant, or for several at once; everybody else names one. */
+  private static final Map<String, String> ACROSS_TENANTS =
+      Map.ofEntries(
+          Map.entry("db.Db", "its own probes"),
+          Map.entry("db.GroupCommit", "writes of several tenants share a commit"),
+          Map.entry("cluster.Cluster", "replicas serve all tenants"),
+          Map.entry("cluster.Notifier", "as do their channels"),
+          Map.entry("orchestrator.Dispatcher", "claims the fairest, whoever's it is"),
+          Map.entry("orchestrator.Housekeeping", "time passes for all"),
+          Map.entry("orchestrator.Orchestrator", "partitions of the log hold all tenants' events"),
+          Map.entry("orchestrator.Conversations", "why a run waits is a place in one line for all"),
+          Map.entry("orchestrator.Deletion", "goes on with what any tenant asked for"),
+          Map.entry("tenancy.Tenancy", "finds whose a key is; founds, lists and ends tenants"),
+          Map.entry("agents.Agents", "seals every tenant's secrets under a new key"),
+          Map.entry("server.Server", "depth of the whole queue"));
+
+  @Test
+  void only_the_table_s_classes_work_across_tenants() {
+    Set<String> found =
+        MAIN.stream()
+            .flatMap(type -> type.getMethodCallsFromSelf().stream())
+            .filter(call -> call.getTargetOwner().getFullName().equals(ROOT + ".db.Db"))
+            .filter(call -> Set.of("inTx", "useTx").contains(call.getName()))
+            .filter(call -> call.getTarget().getRawParameterTypes().size() == 1)
+            .map(call -> call.getOriginOwner().getName().replaceFirst("\\$.*", ""))
+            .map(name -> name.substring(ROOT.length() + 1))
+            .collect(Collectors.toCollection(TreeSet::new));
+    assertThat(found).isEqualTo(new TreeSet<>(ACROSS_TENANTS.keySet()));
+  }
+
   /**
    * Rows are read where the statements are: a package without statements has no business with JDBC.
    */

@@ -2,6 +2,7 @@ package io.turnkeeper.db;
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
+import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.Refusal;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -10,14 +11,17 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jdbi.v3.core.ConnectionException;
+import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The connection pool. Transactions are READ COMMITTED and short; each connection's session runs in
- * UTC.
+ * UTC. Each transaction is one organization's, to which the database shows nothing of another's, or
+ * the service's own.
  */
 public final class Db implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Db.class);
@@ -35,9 +39,19 @@ public final class Db implements AutoCloseable {
   private static final Duration WARN_EVERY = Duration.ofSeconds(10);
   private static final Duration DISK_FULL_RETRY = Duration.ofSeconds(5);
 
+  private static final String ALL = "*";
+  private static final String NAME_SCOPE =
+      "SELECT set_config('turnkeeper.organization', " + Tx.Entry.parameter() + ", true)";
+  private static final String NAME_SCOPE_AND_ROLE =
+      NAME_SCOPE + ", set_config('role', '" + TenantRole.NAME + "', true)";
+
   private final HikariDataSource pool;
   private final Jdbi jdbi;
   private final InUse inUse;
+
+  /** Whether row-level security leaves this user alone; null until it was asked. */
+  private volatile @Nullable Boolean bypasses;
+
   private final AtomicLong distrustedNanos =
       new AtomicLong(System.nanoTime() - DISTRUST_EVERY.toNanos());
   private final AtomicLong warnedNanos = new AtomicLong(System.nanoTime() - WARN_EVERY.toNanos());
@@ -109,15 +123,47 @@ public final class Db implements AutoCloseable {
   }
 
   /**
-   * Runs the work in one transaction and commits it; any exception rolls it back and is passed on.
+   * Runs the work in one transaction of the service itself, which sees every organization's rows,
+   * and commits it; any exception rolls it back and is passed on. For what spans tenants: claims,
+   * group commits, takeovers, upkeep, and whoever looks for the tenant of a key.
    *
    * @throws Refusal.Unavailable when no connection could be had in time, and nothing was done; with
    *     code {@code outcome_unknown} when the connection broke under way; with {@code disk_full}
    *     when the database has no room to write to, and nothing was done
    */
-  public <T extends @org.jspecify.annotations.Nullable Object> T inTx(Function<Tx, T> work) {
+  public <T extends @Nullable Object> T inTx(Function<Tx, T> work) {
+    return transact(ALL, work);
+  }
+
+  /**
+   * As the other, for one organization: the database shows and takes its rows only, whatever the
+   * statements say.
+   */
+  public <T extends @Nullable Object> T inTx(OrganizationId organization, Function<Tx, T> work) {
+    return transact(organization.toString(), work);
+  }
+
+  /** As {@link #inTx(Function)}, for work without an answer. */
+  public void useTx(Consumer<Tx> work) {
+    inTx(tx -> {
+      work.accept(tx);
+      return true;
+    });
+  }
+
+  /** As {@link #inTx(OrganizationId, Function)}, for work without an answer. */
+  public void useTx(OrganizationId organization, Consumer<Tx> work) {
+    inTx(
+        organization,
+        tx -> {
+          work.accept(tx);
+          return true;
+        });
+  }
+
+  private <T extends @Nullable Object> T transact(String scope, Function<Tx, T> work) {
     try {
-      return jdbi.inTransaction(handle -> work.apply(new Tx(handle)));
+      return jdbi.inTransaction(handle -> work.apply(new Tx(handle, entry(handle, scope))));
     } catch (ConnectionException noConnection) {
       throw unavailable(noConnection);
     } catch (JdbiException broken) {
@@ -133,12 +179,17 @@ public final class Db implements AutoCloseable {
     }
   }
 
-  /** As {@link #inTx}, for work without an answer. */
-  public void useTx(Consumer<Tx> work) {
-    inTx(tx -> {
-      work.accept(tx);
-      return true;
-    });
+  /** A user that policies do not bind needs no word for all rows, and another role for some. */
+  private Tx.@Nullable Entry entry(Handle handle, String scope) {
+    Boolean known = bypasses;
+    if (known == null) {
+      known = handle.createQuery(TenantRole.BYPASSES).mapTo(Boolean.class).one();
+      bypasses = known;
+    }
+    if (!known) {
+      return new Tx.Entry(NAME_SCOPE, scope);
+    }
+    return scope.equals(ALL) ? null : new Tx.Entry(NAME_SCOPE_AND_ROLE, scope);
   }
 
   /**

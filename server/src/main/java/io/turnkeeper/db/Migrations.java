@@ -60,6 +60,7 @@ public final class Migrations {
     refuseNewer(flyway);
     try {
       untilLocked(flyway);
+      ensureTenantRole(url);
       return steps.executed.get();
     } catch (FlywayException failed) {
       throw failed instanceof FlywayValidateException
@@ -143,12 +144,27 @@ public final class Migrations {
     }
   }
 
-  private static void checkServer(DatabaseUrl url) {
+  private static void ensureTenantRole(DatabaseUrl url) {
+    try (Connection connection = connect(url)) {
+      TenantRole.ensure(connection);
+    } catch (SQLException refusedByServer) {
+      throw refused(
+          "tenant_role",
+          "the database's user is above row-level security and may not make the role %s (%s): let an administrator run CREATE ROLE %s NOLOGIN and grant it to that user"
+              .formatted(TenantRole.NAME, firstLine(refusedByServer), TenantRole.NAME));
+    }
+  }
+
+  private static Connection connect(DatabaseUrl url) throws SQLException {
     Properties as = new Properties();
     url.user().ifPresent(user -> as.setProperty("user", user));
     url.password().ifPresent(password -> as.setProperty("password", password));
     as.setProperty("connectTimeout", "5");
-    try (Connection connection = DriverManager.getConnection(url.jdbcUrl(), as)) {
+    return DriverManager.getConnection(url.jdbcUrl(), as);
+  }
+
+  private static void checkServer(DatabaseUrl url) {
+    try (Connection connection = connect(url)) {
       int major = connection.getMetaData().getDatabaseMajorVersion();
       if (major < OLDEST_SERVER) {
         throw refused(

@@ -54,22 +54,22 @@ public final class Conversations {
       OrganizationId organization, String id, ObjectNode metadata) {
     return tools
         .db()
-        .inTx(tx ->
+        .inTx(organization, tx ->
             store.create(tx, organization, id, metadata)
                 ? store.find(tx, organization, id)
                 : Optional.empty());
   }
 
   public Optional<StoredConversation> find(OrganizationId organization, String id) {
-    return tools.db().inTx(tx -> store.find(tx, organization, id));
+    return tools.db().inTx(organization, tx -> store.find(tx, organization, id));
   }
 
   public List<StoredConversation> search(OrganizationId organization, ConversationQuery query) {
-    return tools.db().inTx(tx -> store.search(tx, organization, query));
+    return tools.db().inTx(organization, tx -> store.search(tx, organization, query));
   }
 
   public long count(OrganizationId organization, ConversationQuery query) {
-    return tools.db().inTx(tx -> store.count(tx, organization, query));
+    return tools.db().inTx(organization, tx -> store.count(tx, organization, query));
   }
 
   /** Sets the given keys. Empty when there is no such conversation. */
@@ -77,7 +77,7 @@ public final class Conversations {
       OrganizationId organization, String id, ObjectNode metadata) {
     return tools
         .db()
-        .inTx(tx -> {
+        .inTx(organization, tx -> {
           store.mergeMetadata(tx, organization, id, metadata);
           return store.find(tx, organization, id);
         });
@@ -126,7 +126,7 @@ public final class Conversations {
   }
 
   public Optional<Run> run(OrganizationId organization, RunId run) {
-    return tools.db().inTx(tx -> tools.queue().run(tx, organization, run));
+    return tools.db().inTx(organization, tx -> tools.queue().run(tx, organization, run));
   }
 
   /** Newest first. An empty set of statuses means any. */
@@ -134,7 +134,7 @@ public final class Conversations {
       StoredConversation conversation, Set<RunStatus> statuses, int limit, int offset) {
     return tools
         .db()
-        .inTx(tx ->
+        .inTx(conversation.organization(), tx ->
             tools
                 .queue()
                 .runsOf(
@@ -145,18 +145,18 @@ public final class Conversations {
   public List<Run> live(StoredConversation conversation) {
     return tools
         .db()
-        .inTx(tx -> tools.queue().live(tx, conversation.organization(), conversation.key()));
+        .inTx(conversation.organization(), tx -> tools.queue().live(tx, conversation.organization(), conversation.key()));
   }
 
   public List<Run> search(OrganizationId organization, RunQuery query) {
-    return tools.db().inTx(tx -> tools.queue().search(tx, organization, query));
+    return tools.db().inTx(organization, tx -> tools.queue().search(tx, organization, query));
   }
 
   /** All turns up to and including one, oldest first. */
   public List<Run> turns(StoredConversation conversation, long upto) {
     return tools
         .db()
-        .inTx(tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
+        .inTx(conversation.organization(), tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
   }
 
   /**
@@ -178,7 +178,7 @@ public final class Conversations {
 
   /** At most {@code limit} events of the run after a number, in order. */
   public List<Event> events(OrganizationId organization, RunId run, int after, int limit) {
-    return tools.db().inTx(tx -> tools.events().after(tx, organization, run, after, limit));
+    return tools.db().inTx(organization, tx -> tools.events().after(tx, organization, run, after, limit));
   }
 
   /** News of a conversation: subscribe, then read, then wait. */
@@ -204,7 +204,7 @@ public final class Conversations {
     Cancelled met =
         tools
             .db()
-            .inTx(tx -> {
+            .inTx(organization, tx -> {
               if (tools.queue().run(tx, organization, run).isEmpty()) {
                 throw new Refusal.NotFound("run", run.toString());
               }
@@ -274,7 +274,7 @@ public final class Conversations {
         run.status() == RunStatus.WAITING
             && tools
                 .db()
-                .inTx(tx ->
+                .inTx(run.organization(), tx ->
                     tools
                         .queue()
                         .ask(tx, run.organization(), run.id(), RunCommand.Kind.ANSWER, body));
@@ -293,7 +293,7 @@ public final class Conversations {
     boolean gone =
         tools
             .db()
-            .inTx(tx -> {
+            .inTx(run.organization(), tx -> {
               boolean deleted = tools.queue().deleteRun(tx, run.organization(), run.id());
               if (deleted) {
                 tools.events().deleteRun(tx, run.organization(), run.id());
@@ -353,14 +353,14 @@ public final class Conversations {
   /** Pauses it: a run under way ends, none starts. False when it has never had a run. */
   public boolean pause(StoredConversation conversation, String by) {
     return conversation.agent() != null
-        && tools.db().inTx(tx -> tools.queue().pause(tx, conversation.bound(), by));
+        && tools.db().inTx(conversation.organization(), tx -> tools.queue().pause(tx, conversation.bound(), by));
   }
 
   /** Ends its pause. False when there is none. */
   public boolean resume(StoredConversation conversation) {
     boolean resumed =
         conversation.agent() != null
-            && tools.db().inTx(tx -> tools.queue().resume(tx, conversation.bound()));
+            && tools.db().inTx(conversation.organization(), tx -> tools.queue().resume(tx, conversation.bound()));
     signals.changed(conversation.key());
     signals.ready();
     return resumed;

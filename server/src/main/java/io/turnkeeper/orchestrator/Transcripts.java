@@ -17,7 +17,7 @@ final class Transcripts {
     List<Run> turns =
         tools
             .db()
-            .inTx(tx ->
+            .inTx(run.organization(), tx ->
                 tools
                     .queue()
                     .turns(tx, run.organization(), run.conversation().key(), run.turn() - 1));
@@ -41,6 +41,6 @@ final class Transcripts {
   }
 
   static ArrayNode upTo(Tools tools, OrganizationId organization, long key, long turn) {
-    return messages(tools.db().inTx(tx -> tools.queue().turns(tx, organization, key, turn)));
+    return messages(tools.db().inTx(organization, tx -> tools.queue().turns(tx, organization, key, turn)));
   }
 }

@@ -97,7 +97,7 @@ final class DatabaseStore implements Store {
   /** Checks the lease before anything is read, and finds what to build on. */
   private StoredManifest.Opened before(Save save, boolean onEarlier, @Nullable Seen remembered) {
     StoredManifest.Opened nothing = new StoredManifest.Opened(Manifest.EMPTY, null);
-    return db.inTx(tx -> {
+    return db.inTx(save.conversation().organization(), tx -> {
       Fence.hold(tx, save);
       if (remembered != null) {
         return new StoredManifest.Opened(remembered.manifest(), remembered.base());
@@ -144,19 +144,19 @@ final class DatabaseStore implements Store {
 
   @Override
   public Optional<Restored> restore(Conversation conversation, StateFiles into) {
-    Optional<Row> newest = db.inTx(tx -> newestRow(tx, conversation));
+    Optional<Row> newest = db.inTx(conversation.organization(), tx -> newestRow(tx, conversation));
     if (newest.isEmpty()) {
       return Optional.empty();
     }
     Row row = newest.get();
-    StoredManifest.Opened opened = db.inTx(tx -> open(tx, conversation, row.manifest()));
+    StoredManifest.Opened opened = db.inTx(conversation.organization(), tx -> open(tx, conversation, row.manifest()));
     memory.forget(conversation);
     try {
       Seen seen =
           new Restoration(
                   into.root(),
                   opened.manifest(),
-                  names -> db.inTx(tx -> chunks(tx, conversation, names)))
+                  names -> db.inTx(conversation.organization(), tx -> chunks(tx, conversation, names)))
               .run();
       memory.remember(conversation, seen.on(opened.base()));
     } catch (IOException failed) {
@@ -195,7 +195,7 @@ final class DatabaseStore implements Store {
 
   @Override
   public Optional<SnapshotInfo> newest(Conversation conversation) {
-    return db.inTx(tx ->
+    return db.inTx(conversation.organization(), tx ->
         tx.query(SnapshotSql.NEWEST_SESSION)
             .bind("organization", conversation.organization().value())
             .bind("key", conversation.key())
@@ -225,7 +225,7 @@ final class DatabaseStore implements Store {
    */
   private void prune(Save save) {
     try {
-      db.useTx(tx -> {
+      db.useTx(save.conversation().organization(), tx -> {
         int slack = Math.max(1, limits.keep() / 4);
         if (count(tx, save) > limits.keep() + slack) {
           Fence.hold(tx, save);

@@ -42,7 +42,7 @@ final class DiskStore implements Store {
     ObjectNode kept = Json.object().put("run", save.run().toString()).put("turn", save.turn());
     kept.set("session", save.session());
     try {
-      db.useTx(tx -> Fence.hold(tx, save));
+      db.useTx(save.conversation().organization(), tx -> Fence.hold(tx, save));
       Path into = directory.apply(save.conversation());
       Files.createDirectories(into);
       Path next = into.resolve(SESSION + ".next");

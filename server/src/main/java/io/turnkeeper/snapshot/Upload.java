@@ -42,7 +42,7 @@ final class Upload implements ChunkStream.Sink {
     }
     if (pendingBytes >= BATCH) {
       Map<Hash, byte[]> packed = packed();
-      db.useTx(tx -> {
+      db.useTx(save.conversation().organization(), tx -> {
         Fence.hold(tx, save);
         add(tx, packed);
       });
@@ -69,7 +69,7 @@ final class Upload implements ChunkStream.Sink {
     if (base != null) {
       needed.add(base.hash());
     }
-    db.useTx(tx -> {
+    db.useTx(save.conversation().organization(), tx -> {
       Fence.hold(tx, save);
       add(tx, packed);
       if (present(tx, needed).size() < needed.size()) {
@@ -102,7 +102,7 @@ final class Upload implements ChunkStream.Sink {
     if (pending.isEmpty()) {
       return Map.of();
     }
-    Set<Hash> there = db.inTx(tx -> present(tx, pending.keySet()));
+    Set<Hash> there = db.inTx(save.conversation().organization(), tx -> present(tx, pending.keySet()));
     Map<Hash, byte[]> packed = new LinkedHashMap<>();
     pending.forEach((hash, data) -> {
       if (!there.contains(hash)) {

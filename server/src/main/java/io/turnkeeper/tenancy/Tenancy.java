@@ -101,12 +101,12 @@ public final class Tenancy {
    */
   public NewKey createKey(OrganizationId organization, String name, Role role) {
     checkKeyName(name);
-    return db.inTx(tx -> insertKey(tx, organization, name, role));
+    return db.inTx(organization, tx -> insertKey(tx, organization, name, role));
   }
 
   /** The organization's keys, also revoked ones, oldest first; at most 1000. */
   public List<ApiKey> keys(OrganizationId organization) {
-    return db.inTx(tx ->
+    return db.inTx(organization, tx ->
         tx.query(TenancySql.LIST_KEYS)
             .bind("organization_id", organization.value())
             .bind("limit", LIST_MAX)
@@ -123,7 +123,7 @@ public final class Tenancy {
    */
   public ApiKey revokeKey(OrganizationId organization, UUID id) {
     ApiKey revoked =
-        db.inTx(tx -> {
+        db.inTx(organization, tx -> {
           List<UUID> admins =
               tx.query(TenancySql.LOCK_ADMIN_KEYS)
                   .bind("organization_id", organization.value())

@@ -54,6 +54,12 @@ class SchemaTest {
       UNION ALL
       SELECT 'function ' || pg_get_functiondef(p.oid)
         FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+      UNION ALL
+      SELECT 'wall ' || o.relname || ' ' || p.polname || ' ' || pg_get_expr(p.polqual, p.polrelid)
+        FROM ours o JOIN pg_policy p ON p.polrelid = o.oid
+      UNION ALL
+      SELECT 'walled ' || c.relname || ' ' || c.relrowsecurity || ' ' || c.relforcerowsecurity
+        FROM ours o JOIN pg_class c ON c.oid = o.oid WHERE o.relkind IN ('r', 'p')
       ORDER BY 1
       """;
 
@@ -91,7 +97,14 @@ class SchemaTest {
         run += start.get();
       }
     }
-    assertThat(run).isEqualTo(1);
+    try (Db db = open(url)) {
+      assertThat(run)
+          .isEqualTo(
+              db.<Integer>inTx(tx ->
+                  tx.query("SELECT count(*) FROM flyway_schema_history WHERE version IS NOT NULL")
+                      .mapTo(Integer.class)
+                      .one()));
+    }
     assertThat(Migrations.pending(url)).isEmpty();
   }
 

@@ -134,7 +134,7 @@ public final class TestDatabases implements ParameterResolver {
     return DatabaseUrl.parse(base.replaceFirst("//", "//" + who));
   }
 
-  private static void admin(String sql) {
+  static void admin(String sql) {
     DatabaseUrl on = server();
     Properties as = new Properties();
     on.user().ifPresent(user -> as.setProperty("user", user));
