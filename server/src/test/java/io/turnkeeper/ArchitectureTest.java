@@ -168,7 +168,6 @@ class ArchitectureTest {
           Map.entry("orchestrator.Housekeeping", "time passes for all"),
           Map.entry("orchestrator.Orchestrator", "partitions of the log hold all tenants' events"),
           Map.entry("orchestrator.Conversations", "why a run waits is a place in one line for all"),
-          Map.entry("orchestrator.Deletion", "goes on with what any tenant asked for"),
           Map.entry("tenancy.Tenancy", "finds whose a key is; founds, lists and ends tenants"),
           Map.entry("agents.Agents", "seals every tenant's secrets under a new key"),
           Map.entry("server.Server", "depth of the whole queue"));
