@@ -14,8 +14,7 @@ CREATE TABLE organizations (
   max_requests_per_second integer CHECK (max_requests_per_second >= 1),
   max_streams             integer CHECK (max_streams >= 0),
   max_queued              integer CHECK (max_queued >= 0),
-  max_stored_bytes        bigint CHECK (max_stored_bytes >= 0),
-  deleting_at             timestamptz                    -- its keys end at once; the rest goes page by page
+  max_stored_bytes        bigint CHECK (max_stored_bytes >= 0)
 );
 
 CREATE TABLE api_keys (
@@ -68,7 +67,6 @@ CREATE TABLE conversations (
   ephemeral       boolean NOT NULL DEFAULT false,        -- made for a stateless run; goes with it
   created_at      timestamptz NOT NULL DEFAULT now(),
   updated_at      timestamptz NOT NULL DEFAULT now(),
-  deleting_at     timestamptz,                           -- nobody finds it any more; the rest goes page by page
   UNIQUE (organization_id, id),
   UNIQUE (organization_id, key),
   FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
@@ -219,16 +217,6 @@ CREATE TABLE snapshot_chunks (
 );
 ALTER TABLE snapshot_chunks ALTER COLUMN data SET STORAGE EXTERNAL;  -- compressed already
 
--- What is still to be removed, and goes with it: a job that any replica takes up where another left it.
-CREATE TABLE deletions (
-  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  organization_id  uuid NOT NULL REFERENCES organizations (id),
-  conversation_key bigint,                               -- NULL: the whole organization
-  requested_at     timestamptz NOT NULL DEFAULT now(),
-  UNIQUE NULLS NOT DISTINCT (organization_id, conversation_key),
-  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
-);
-
 -- Who did what to keys, agents, caps and conversations. Written before it is done; a refusal follows as a row of its own.
 CREATE TABLE audit_log (
   id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -245,12 +233,6 @@ CREATE INDEX audit_log_newest ON audit_log (organization_id, id DESC);
 
 CREATE FUNCTION audit_log_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'DELETE' THEN
-    IF EXISTS (SELECT FROM organizations o
-                WHERE o.id = OLD.organization_id AND o.deleting_at IS NOT NULL) THEN
-      RETURN OLD;
-    END IF;
-  END IF;
   RAISE EXCEPTION 'the audit log only grows' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
@@ -273,7 +255,7 @@ DECLARE
   wall text;
 BEGIN
   FOREACH wall IN ARRAY ARRAY['api_keys', 'agents', 'agent_versions', 'conversations', 'mailboxes', 'runs',
-                              'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'deletions', 'audit_log']
+                              'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'audit_log']
   LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', wall);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', wall);

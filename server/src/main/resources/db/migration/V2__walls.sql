@@ -3,25 +3,11 @@ ALTER TABLE organizations
   ADD COLUMN max_requests_per_second integer CHECK (max_requests_per_second >= 1),
   ADD COLUMN max_streams             integer CHECK (max_streams >= 0),
   ADD COLUMN max_queued              integer CHECK (max_queued >= 0),
-  ADD COLUMN max_stored_bytes        bigint CHECK (max_stored_bytes >= 0),
-  ADD COLUMN deleting_at             timestamptz;        -- its keys end at once; the rest goes page by page
+  ADD COLUMN max_stored_bytes        bigint CHECK (max_stored_bytes >= 0);
 
 ALTER TABLE api_keys
   ADD COLUMN max_requests_per_second integer CHECK (max_requests_per_second >= 1),
   ADD COLUMN max_streams             integer CHECK (max_streams >= 0);
-
-ALTER TABLE conversations
-  ADD COLUMN deleting_at timestamptz;                    -- nobody finds it any more; the rest goes page by page
-
--- What is still to be removed, and goes with it: a job that any replica takes up where another left it.
-CREATE TABLE deletions (
-  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  organization_id  uuid NOT NULL REFERENCES organizations (id),
-  conversation_key bigint,                               -- NULL: the whole organization
-  requested_at     timestamptz NOT NULL DEFAULT now(),
-  UNIQUE NULLS NOT DISTINCT (organization_id, conversation_key),
-  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
-);
 
 -- Who did what to keys, agents, caps and conversations. Written before it is done; a refusal follows as a row of its own.
 CREATE TABLE audit_log (
@@ -39,12 +25,6 @@ CREATE INDEX audit_log_newest ON audit_log (organization_id, id DESC);
 
 CREATE FUNCTION audit_log_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'DELETE' THEN
-    IF EXISTS (SELECT FROM organizations o
-                WHERE o.id = OLD.organization_id AND o.deleting_at IS NOT NULL) THEN
-      RETURN OLD;
-    END IF;
-  END IF;
   RAISE EXCEPTION 'the audit log only grows' USING ERRCODE = 'insufficient_privilege';
 END $$;
 
@@ -67,7 +47,7 @@ DECLARE
   wall text;
 BEGIN
   FOREACH wall IN ARRAY ARRAY['api_keys', 'agents', 'agent_versions', 'conversations', 'mailboxes', 'runs',
-                              'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'deletions', 'audit_log']
+                              'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'audit_log']
   LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', wall);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', wall);

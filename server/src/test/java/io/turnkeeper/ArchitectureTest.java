@@ -86,8 +86,8 @@ class ArchitectureTest {
                   "PgSession")),
           Map.entry(
               "http", Set.of("HttpServer", "Exchange", "LongResponse", "SseStream", "PendingJson")),
-          Map.entry("tenancy", Set.of("Tenancy")),
-          Map.entry("agents", Set.of("Agents")),
+          Map.entry("tenancy", Set.of("Tenancy", "Audit")),
+          Map.entry("agents", Set.of("Agents", "Vault")),
           Map.entry("conversation", Set.of("ConversationStore")),
           Map.entry("queue", Set.of("RunQueue")),
           Map.entry("eventlog", Set.of("EventLog")),

@@ -30,6 +30,8 @@ import tools.jackson.databind.json.JsonMapper;
  * stopped, killed and started again; the directory stays.
  */
 final class Turnkeeper implements AutoCloseable {
+  private static final String SECRETS_KEY = "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk=";
+
   static final JsonMapper JSON = JsonMapper.builder().build();
   private static final Duration READY_WITHIN = Duration.ofSeconds(120);
   private static final Duration STOP_WITHIN = Duration.ofSeconds(40);
@@ -106,6 +108,8 @@ final class Turnkeeper implements AutoCloseable {
     try {
       ProcessBuilder builder = new ProcessBuilder(words);
       builder.environment().keySet().removeIf(name -> name.startsWith("TURNKEEPER_"));
+      // Replicas that share a database share the key of agents' variables.
+      builder.environment().put("TURNKEEPER_SECRETS_KEY", SECRETS_KEY);
       process = builder.redirectOutput(out.toFile()).redirectError(log("err").toFile()).start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -86,6 +86,11 @@ public record AgentDefinition(
     return DefinitionJson.write(this, _ -> DefinitionJson.HIDDEN);
   }
 
+  /** Whether all values could be read: those sealed with a key that is gone cannot. */
+  public boolean readable() {
+    return !env.containsValue(DefinitionJson.UNREADABLE);
+  }
+
   /** Keeps the variables' values out of logs. */
   @Override
   public String toString() {

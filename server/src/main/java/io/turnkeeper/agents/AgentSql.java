@@ -71,6 +71,22 @@ final class AgentSql {
        WHERE organization_id = :organization_id AND agent_id = :agent_id AND version = :version
       """;
 
+  static final String VERSIONS_AFTER =
+      """
+      SELECT organization_id, agent_id, version, definition
+        FROM agent_versions -- cross-tenant: a new key is for every tenant's secrets
+       WHERE (agent_id, version) > (:agent_id, :version)
+       ORDER BY agent_id, version
+       LIMIT :limit
+         FOR UPDATE
+      """;
+
+  static final String RESEAL =
+      """
+      UPDATE agent_versions SET definition = :definition::jsonb
+       WHERE organization_id = :organization_id AND agent_id = :agent_id AND version = :version
+      """;
+
   static final String REMOVE =
       """
       UPDATE agents

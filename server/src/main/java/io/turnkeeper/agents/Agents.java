@@ -29,6 +29,8 @@ public final class Agents {
   /** The most agents that an organization may have. */
   public static final int AGENTS_MAX = 1000;
 
+  private static final UUID NIL = new UUID(0, 0);
+  private static final int ROTATED_AT_ONCE = 100;
   private static final int VERSIONS_SHOWN_MAX = 1000;
   private static final int RUNNING_MAX = 1_000_000;
   private static final int DEFINITIONS_CACHED_MAX = 1000;
@@ -44,8 +46,16 @@ public final class Agents {
         }
       };
 
+  private final Vault vault;
+
+  /** For those whose agents have no variables. */
   public Agents(Db db) {
+    this(db, Vault.none());
+  }
+
+  public Agents(Db db, Vault vault) {
     this.db = db;
+    this.vault = vault;
   }
 
   private record VersionKey(OrganizationId organization, AgentId agent, int version) {}
@@ -71,20 +81,22 @@ public final class Agents {
         body.path(MAX_RUNNING).isMissingNode() || body.path(MAX_RUNNING).isNull()
             ? null
             : (int) DefinitionJson.number(body, MAX_RUNNING, 0, 0, RUNNING_MAX);
-    return db.inTx(tx -> {
-      Optional<Agent> before = byName(tx, organization, name);
-      AgentDefinition definition =
-          DefinitionJson.read(
-              body, Set.of("name", MAX_RUNNING), before.map(Agent::definition).orElse(null));
-      if (before.isEmpty() && count(tx, organization) >= AGENTS_MAX) {
-        throw new Refusal.Conflict(
-            "too_many_agents",
-            "an organization may have " + AGENTS_MAX + " agents; remove one first");
-      }
-      int version = insert(tx, organization, name, maxRunning, definition);
-      Agent added = byName(tx, organization, name).orElseThrow();
-      return new Added(added, version == 1);
-    });
+    return db.inTx(
+        organization,
+        tx -> {
+          Optional<Agent> before = byName(tx, organization, name);
+          AgentDefinition definition =
+              DefinitionJson.read(
+                  body, Set.of("name", MAX_RUNNING), before.map(Agent::definition).orElse(null));
+          if (before.isEmpty() && count(tx, organization) >= AGENTS_MAX) {
+            throw new Refusal.Conflict(
+                "too_many_agents",
+                "an organization may have " + AGENTS_MAX + " agents; remove one first");
+          }
+          int version = insert(tx, organization, name, maxRunning, definition);
+          Agent added = byName(tx, organization, name).orElseThrow();
+          return new Added(added, version == 1);
+        });
   }
 
   /**
@@ -93,7 +105,7 @@ public final class Agents {
    * @throws Refusal.NotFound when the organization has none such, or it was removed
    */
   public Agent find(OrganizationId organization, String nameOrId) {
-    return db.inTx(tx -> find(tx, organization, nameOrId));
+    return db.inTx(organization, tx -> find(tx, organization, nameOrId));
   }
 
   /** As the other, in the caller's transaction. */
@@ -108,7 +120,7 @@ public final class Agents {
 
   /** The agent as it is now, also when it was removed. */
   public Optional<Agent> current(OrganizationId organization, AgentId agent) {
-    return db.inTx(tx -> byId(tx, organization, agent));
+    return db.inTx(organization, tx -> byId(tx, organization, agent));
   }
 
   /** A version's definition; it never changes, and is kept in memory. */
@@ -122,13 +134,15 @@ public final class Agents {
       }
     }
     Optional<AgentDefinition> read =
-        db.inTx(tx ->
-            tx.query(AgentSql.DEFINITION)
-                .bind("organization_id", organization.value())
-                .bind("agent_id", agent.value())
-                .bind("version", version)
-                .map((row, _) -> definition(row))
-                .findOne());
+        db.inTx(
+            organization,
+            tx ->
+                tx.query(AgentSql.DEFINITION)
+                    .bind("organization_id", organization.value())
+                    .bind("agent_id", agent.value())
+                    .bind("version", version)
+                    .map((row, _) -> definition(organization, row))
+                    .findOne());
     read.ifPresent(found -> {
       synchronized (definitions) {
         definitions.put(key, found);
@@ -139,12 +153,14 @@ public final class Agents {
 
   /** The organization's agents by name, without removed ones. */
   public List<Agent> list(OrganizationId organization) {
-    return db.inTx(tx ->
-        tx.query(AgentSql.LIST)
-            .bind("organization_id", organization.value())
-            .bind("limit", AGENTS_MAX)
-            .map((row, _) -> agent(row))
-            .list());
+    return db.inTx(
+        organization,
+        tx ->
+            tx.query(AgentSql.LIST)
+                .bind("organization_id", organization.value())
+                .bind("limit", AGENTS_MAX)
+                .map((row, _) -> agent(row))
+                .list());
   }
 
   /**
@@ -153,14 +169,19 @@ public final class Agents {
    * @throws Refusal.NotFound as {@link #find}
    */
   public List<AgentVersion> versions(OrganizationId organization, String nameOrId) {
-    return db.inTx(tx ->
-        tx.query(AgentSql.VERSIONS)
-            .bind("organization_id", organization.value())
-            .bind("agent_id", find(tx, organization, nameOrId).id().value())
-            .bind("limit", VERSIONS_SHOWN_MAX)
-            .map((row, _) ->
-                new AgentVersion(row.getInt("version"), definition(row), time(row, "created_at")))
-            .list());
+    return db.inTx(
+        organization,
+        tx ->
+            tx.query(AgentSql.VERSIONS)
+                .bind("organization_id", organization.value())
+                .bind("agent_id", find(tx, organization, nameOrId).id().value())
+                .bind("limit", VERSIONS_SHOWN_MAX)
+                .map((row, _) ->
+                    new AgentVersion(
+                        row.getInt("version"),
+                        definition(organization, row),
+                        time(row, "created_at")))
+                .list());
   }
 
   /**
@@ -170,11 +191,13 @@ public final class Agents {
    * @throws Refusal.NotFound as {@link #find}
    */
   public void remove(OrganizationId organization, String nameOrId) {
-    db.useTx(tx ->
-        tx.update(AgentSql.REMOVE)
-            .bind("organization_id", organization.value())
-            .bind("id", find(tx, organization, nameOrId).id().value())
-            .execute());
+    db.useTx(
+        organization,
+        tx ->
+            tx.update(AgentSql.REMOVE)
+                .bind("organization_id", organization.value())
+                .bind("id", find(tx, organization, nameOrId).id().value())
+                .execute());
   }
 
   /**
@@ -184,15 +207,17 @@ public final class Agents {
    * @throws Refusal.NotFound as {@link #find}
    */
   public Agent pause(OrganizationId organization, String nameOrId, String by) {
-    return db.inTx(tx -> {
-      Agent agent = find(tx, organization, nameOrId);
-      tx.update(AgentSql.PAUSE)
-          .bind("organization_id", organization.value())
-          .bind("id", agent.id().value())
-          .bind("paused_by", by)
-          .execute();
-      return find(tx, organization, nameOrId);
-    });
+    return db.inTx(
+        organization,
+        tx -> {
+          Agent agent = find(tx, organization, nameOrId);
+          tx.update(AgentSql.PAUSE)
+              .bind("organization_id", organization.value())
+              .bind("id", agent.id().value())
+              .bind("paused_by", by)
+              .execute();
+          return find(tx, organization, nameOrId);
+        });
   }
 
   /**
@@ -201,17 +226,19 @@ public final class Agents {
    * @throws Refusal.NotFound as {@link #find}
    */
   public Agent resume(OrganizationId organization, String nameOrId) {
-    return db.inTx(tx -> {
-      Agent agent = find(tx, organization, nameOrId);
-      tx.update(AgentSql.RESUME)
-          .bind("organization_id", organization.value())
-          .bind("id", agent.id().value())
-          .execute();
-      return find(tx, organization, nameOrId);
-    });
+    return db.inTx(
+        organization,
+        tx -> {
+          Agent agent = find(tx, organization, nameOrId);
+          tx.update(AgentSql.RESUME)
+              .bind("organization_id", organization.value())
+              .bind("id", agent.id().value())
+              .execute();
+          return find(tx, organization, nameOrId);
+        });
   }
 
-  private static int insert(
+  private int insert(
       Tx tx,
       OrganizationId organization,
       String name,
@@ -230,12 +257,92 @@ public final class Agents {
         .bind("organization_id", organization.value())
         .bind("agent_id", stored.id())
         .bind("version", stored.version())
-        .bind("definition", Json.write(DefinitionJson.write(definition, value -> value)))
+        .bind("definition", Json.write(sealed(organization, definition)))
         .execute();
     return stored.version();
   }
 
-  private static Optional<Agent> byName(Tx tx, OrganizationId organization, String name) {
+  private ObjectNode sealed(OrganizationId organization, AgentDefinition definition) {
+    ObjectNode stored = DefinitionJson.write(definition, value -> value);
+    DefinitionJson.seal(stored, (name, plain) -> vault.seal(organization, name, plain));
+    return stored;
+  }
+
+  /** A page of the versions that are not sealed with the current key, and what became of it. */
+  private record Page(boolean last, VersionKey upto, int sealed, int unreadable) {}
+
+  /**
+   * What {@link #rotate} did.
+   *
+   * @param sealed versions that were sealed anew
+   * @param unreadable versions whose key is not here, and that stay as they are
+   */
+  public record Rotated(int sealed, int unreadable) {}
+
+  /**
+   * Seals every version's variables, of all organizations, with the key that is the first now, page
+   * by page: it may be stopped and run again. When nothing is unreadable, older keys can go.
+   *
+   * @throws Refusal.Conflict when there is no key
+   */
+  public Rotated rotate() {
+    VersionKey after = new VersionKey(new OrganizationId(NIL), new AgentId(NIL), 0);
+    int sealed = 0;
+    int unreadable = 0;
+    while (true) {
+      VersionKey from = after;
+      Page page = db.inTx(tx -> rotate(tx, from));
+      sealed += page.sealed();
+      unreadable += page.unreadable();
+      if (page.last()) {
+        return new Rotated(sealed, unreadable);
+      }
+      after = page.upto();
+    }
+  }
+
+  private Page rotate(Tx tx, VersionKey after) {
+    record Row(VersionKey key, ObjectNode definition) {}
+    List<Row> rows =
+        tx.query(AgentSql.VERSIONS_AFTER)
+            .bind("agent_id", after.agent().value())
+            .bind("version", after.version())
+            .bind("limit", ROTATED_AT_ONCE)
+            .map((row, _) ->
+                new Row(
+                    new VersionKey(
+                        new OrganizationId(row.getObject("organization_id", UUID.class)),
+                        new AgentId(row.getObject("agent_id", UUID.class)),
+                        row.getInt("version")),
+                    (ObjectNode) Json.parse(row.getString("definition"))))
+            .list();
+    int sealed = 0;
+    int unreadable = 0;
+    for (Row row : rows) {
+      OrganizationId organization = row.key().organization();
+      ObjectNode stored = row.definition();
+      if (!DefinitionJson.isStale(stored, vault::isCurrent)) {
+        continue;
+      }
+      DefinitionJson.open(stored, (name, one) -> vault.open(organization, name, one));
+      if (DefinitionJson.hasUnreadable(stored)) {
+        unreadable++;
+        continue;
+      }
+      DefinitionJson.seal(stored, (name, plain) -> vault.seal(organization, name, plain));
+      sealed +=
+          tx.update(AgentSql.RESEAL)
+              .bind("organization_id", organization.value())
+              .bind("agent_id", row.key().agent().value())
+              .bind("version", row.key().version())
+              .bind("definition", Json.write(stored))
+              .execute();
+    }
+    boolean last = rows.size() < ROTATED_AT_ONCE;
+    return new Page(last, last ? after : rows.getLast().key(), sealed, unreadable);
+  }
+
+  private Optional<Agent> byName(Tx tx, OrganizationId organization, String name) {
     return tx.query(AgentSql.FIND_BY_NAME)
         .bind("organization_id", organization.value())
         .bind("name", name)
@@ -243,7 +350,7 @@ public final class Agents {
         .findOne();
   }
 
-  private static Optional<Agent> byId(Tx tx, OrganizationId organization, AgentId id) {
+  private Optional<Agent> byId(Tx tx, OrganizationId organization, AgentId id) {
     return tx.query(AgentSql.FIND_BY_ID)
         .bind("organization_id", organization.value())
         .bind("id", id.value())
@@ -258,14 +365,15 @@ public final class Agents {
         .one();
   }
 
-  private static Agent agent(ResultSet row) throws SQLException {
+  private Agent agent(ResultSet row) throws SQLException {
+    OrganizationId organization = new OrganizationId(row.getObject("organization_id", UUID.class));
     OffsetDateTime pausedAt = row.getObject("paused_at", OffsetDateTime.class);
     return new Agent(
         new AgentId(row.getObject("id", UUID.class)),
-        new OrganizationId(row.getObject("organization_id", UUID.class)),
+        organization,
         row.getString("name"),
         row.getInt("version"),
-        definition(row),
+        definition(organization, row),
         row.getObject("max_running", Integer.class),
         pausedAt == null ? null : pausedAt.toInstant(),
         row.getString("paused_by"),
@@ -274,8 +382,10 @@ public final class Agents {
         row.getBoolean("removed"));
   }
 
-  private static AgentDefinition definition(ResultSet row) throws SQLException {
+  private AgentDefinition definition(OrganizationId organization, ResultSet row)
+      throws SQLException {
     ObjectNode stored = (ObjectNode) Json.parse(row.getString("definition"));
+    DefinitionJson.open(stored, (name, sealed) -> vault.open(organization, name, sealed));
     return DefinitionJson.read(stored, Set.copyOf(stored.propertyNames()), null);
   }
 

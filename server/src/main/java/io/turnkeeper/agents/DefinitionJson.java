@@ -13,8 +13,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BiFunction;
+import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -86,6 +89,52 @@ final class DefinitionJson {
         constant(body, "on_worker_loss", OnWorkerLoss.FAIL),
         constant(body, "permissions", Permissions.ASK),
         (int) number(body, "max_attempts", ATTEMPTS_DEFAULT, 1, ATTEMPTS_MAX));
+  }
+
+  /** Stands for a value that was sealed with a key that is not here. No value can be this. */
+  static final String UNREADABLE = "\0unreadable";
+
+  private static final String ENV = "env";
+
+  /** Replaces the stored definition's values by sealed ones. */
+  static void seal(ObjectNode stored, BiFunction<String, String, ObjectNode> seal) {
+    if (stored.path(ENV) instanceof ObjectNode env) {
+      for (String name : List.copyOf(env.propertyNames())) {
+        if (env.path(name).isString()) {
+          env.set(name, seal.apply(name, env.path(name).stringValue()));
+        }
+      }
+    }
+  }
+
+  /** The reverse. What an earlier release stored unsealed stays as it is. */
+  static void open(ObjectNode stored, BiFunction<String, JsonNode, Optional<String>> open) {
+    if (stored.path(ENV) instanceof ObjectNode env) {
+      for (String name : List.copyOf(env.propertyNames())) {
+        if (env.path(name).isObject()) {
+          env.put(name, open.apply(name, env.path(name)).orElse(UNREADABLE));
+        }
+      }
+    }
+  }
+
+  static boolean hasUnreadable(ObjectNode opened) {
+    for (JsonNode value : opened.path(ENV)) {
+      if (value.asString("").equals(UNREADABLE)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Whether a stored value is not sealed, or not with the current key. */
+  static boolean isStale(ObjectNode stored, Predicate<JsonNode> isCurrent) {
+    for (JsonNode value : stored.path(ENV)) {
+      if (!value.isObject() || !isCurrent.test(value)) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /**
@@ -216,7 +265,7 @@ final class DefinitionJson {
       return value.stringValue();
     }
     String kept = before == null ? null : before.env().get(name);
-    if (kept == null) {
+    if (kept == null || kept.equals(UNREADABLE)) {
       throw new Refusal.Invalid(
           "invalid_env", field, "*** keeps a variable's value, and the current version has none");
     }

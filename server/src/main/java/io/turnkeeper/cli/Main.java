@@ -85,6 +85,8 @@ public final class Main implements Runnable {
           OrgCommands.class,
           ReplicaCommands.class,
           StatusCommand.class,
+          AuditCommand.class,
+          SecretCommands.class,
           ConfigCommands.class,
           MigrateCommand.class,
           CompletionCommand.class);

@@ -65,4 +65,64 @@ final class OrgCommands extends Group {
                     new Column("max_running"),
                     new Column("created_at"))));
   }
+
+  @Command(
+      name = "limits",
+      description = "Limit an organization; what is not named stays. A negative number lifts it.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper orgs limits acme --queued 1000 --requests-per-second 50")
+  int limits(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "NAME") String name,
+      @Mixin Limiting limiting) {
+    return show(
+        server,
+        limiting.json,
+        api -> api.post("/admin/organizations/" + Api.segment(name) + "/limits", limiting.body()),
+        answer -> screen().fields((ObjectNode) answer.path("limits")));
+  }
+
+  /** The limits that are named. */
+  static final class Limiting {
+    @Option(names = "--max-running", paramLabel = "N", description = "Runs at once; more wait.")
+    private Optional<Long> running = Optional.empty();
+
+    @Option(names = "--requests-per-second", paramLabel = "N", description = "On each replica.")
+    private Optional<Long> requests = Optional.empty();
+
+    @Option(names = "--streams", paramLabel = "N", description = "Open at once on each replica.")
+    private Optional<Long> streams = Optional.empty();
+
+    @Option(names = "--queued", paramLabel = "N", description = "Runs that have not started.")
+    private Optional<Long> queued = Optional.empty();
+
+    @Option(
+        names = "--stored-bytes",
+        paramLabel = "N",
+        description = "Of runs, events and snapshots.")
+    private Optional<Long> stored = Optional.empty();
+
+    @Option(names = "--json", description = "Print JSON.")
+    private boolean json;
+
+    ObjectNode body() {
+      ObjectNode body = Json.object();
+      put(body, "max_running", running);
+      put(body, "requests_per_second", requests);
+      put(body, "streams", streams);
+      put(body, "queued", queued);
+      put(body, "stored_bytes", stored);
+      return body;
+    }
+
+    private static void put(ObjectNode body, String field, Optional<Long> limit) {
+      limit.ifPresent(max -> {
+        if (max < 0) {
+          body.putNull(field);
+        } else {
+          body.put(field, max);
+        }
+      });
+    }
+  }
 }

@@ -39,6 +39,18 @@ final class SettingOptions {
   private Optional<String> sessionStore = Optional.empty();
 
   @Option(
+      names = "--tls-cert",
+      paramLabel = "FILE",
+      description = "Serve TLS with this certificate and its chain, in PEM.")
+  private Optional<String> tlsCert = Optional.empty();
+
+  @Option(
+      names = "--tls-key",
+      paramLabel = "FILE",
+      description = "The certificate's key, PKCS #8 in PEM.")
+  private Optional<String> tlsKey = Optional.empty();
+
+  @Option(
       names = "--set",
       paramLabel = "NAME=VALUE",
       description = "Any setting by its name; see: turnkeeper config print. May be repeated.")
@@ -57,6 +69,8 @@ final class SettingOptions {
     data.ifPresent(it -> flags.put("data", it));
     databaseUrl.ifPresent(it -> flags.put("database-url", it));
     sessionStore.ifPresent(it -> flags.put("session-store", it));
+    tlsCert.ifPresent(it -> flags.put("tls-cert", it));
+    tlsKey.ifPresent(it -> flags.put("tls-key", it));
     Optional<Path> file =
         config.or(() -> Optional.ofNullable(shell.env().get(CONFIG_VARIABLE)).map(Path::of));
     return ConfigLoader.load(

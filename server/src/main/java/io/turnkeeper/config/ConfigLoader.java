@@ -160,7 +160,8 @@ public final class ConfigLoader {
             valueOf(Setting.PORT, given),
             valueOf(Setting.BODY_MAX, given),
             valueOf(Setting.STREAMS_MAX, given),
-            valueOf(Setting.CORS_ORIGINS, given)),
+            valueOf(Setting.CORS_ORIGINS, given),
+            tls()),
         new Settings.Database(
             valueOf(Setting.DATABASE_URL, given),
             valueOf(Setting.SESSION_DATABASE_URL, given),
@@ -178,7 +179,18 @@ public final class ConfigLoader {
             valueOf(Setting.SNAPSHOT_MAX, given),
             valueOf(Setting.SNAPSHOTS_KEEP, given)),
         new Settings.Events(valueOf(Setting.EVENTS_RETENTION, given)),
+        new Settings.Secrets(valueOf(Setting.SECRETS_KEY, given)),
         new Settings.Log(valueOf(Setting.LOG_FORMAT, given), valueOf(Setting.LOG_LEVEL, given)));
+  }
+
+  private Optional<Settings.Tls> tls() {
+    Optional<Path> certificate = valueOf(Setting.TLS_CERT, given);
+    Optional<Path> key = valueOf(Setting.TLS_KEY, given);
+    if (certificate.isPresent() != key.isPresent()) {
+      throw new Refusal.Invalid(
+          "setting_out_of_range", "tls-key", "tls-cert goes with tls-key: set both, or none");
+    }
+    return certificate.map(file -> new Settings.Tls(file, key.orElseThrow()));
   }
 
   private <T> T valueOf(Setting<T> setting, Map<String, Given> from) {

@@ -76,6 +76,11 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
           SettingType.duration(Duration.ofMillis(100), Duration.ofMinutes(1)),
           "1s",
           "how often a replica shows that it lives");
+  static final Setting<Optional<Path>> TLS_CERT =
+      plain(
+          "tls-cert", SettingType.file(), "", "serve TLS with this certificate and chain, in PEM");
+  static final Setting<Optional<Path>> TLS_KEY =
+      plain("tls-key", SettingType.file(), "", "the certificate's key, PKCS #8 in PEM");
   static final Setting<Long> BODY_MAX =
       plain(
           "http.body-max",
@@ -124,6 +129,13 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
           SettingType.duration(Duration.ofMillis(100), Duration.ofMinutes(10)),
           "3s",
           "from TERM to KILL");
+  static final Setting<List<byte[]>> SECRETS_KEY =
+      new Setting<>(
+          "secrets.key",
+          SettingType.keys(),
+          "",
+          true,
+          "encrypts agents' variables in the database; with the embedded one it is made, in data");
   static final Setting<Settings.LogFormat> LOG_FORMAT =
       plain(
           "log.format",
@@ -167,6 +179,8 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
         LEASE_TTL,
         LEASE_GRACE,
         HEARTBEAT,
+        TLS_CERT,
+        TLS_KEY,
         BODY_MAX,
         STREAMS_MAX,
         CORS_ORIGINS,
@@ -176,6 +190,7 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
         workerMemory(machine),
         WORKER_CANCEL_GRACE,
         WORKER_TERM_GRACE,
+        SECRETS_KEY,
         LOG_FORMAT,
         LOG_LEVEL);
   }

@@ -3,6 +3,7 @@ package io.turnkeeper.config;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -16,6 +17,7 @@ import java.util.regex.Pattern;
  * @param parse throws {@link IllegalArgumentException} with a message for people
  */
 record SettingType<T>(String range, Function<String, T> parse, Function<T, String> show) {
+  private static final int AES_KEY_BYTES = 32;
   private static final Pattern PASSWORD = Pattern.compile("(?<=://)([^:/@?]*):[^@/]*@");
   private static final Pattern PASSWORD_OPTION = Pattern.compile("(?<=[?&]password=)[^&]*");
 
@@ -99,6 +101,17 @@ record SettingType<T>(String range, Function<String, T> parse, Function<T, Strin
         "a path", text -> Path.of(text).toAbsolutePath().normalize(), Path::toString);
   }
 
+  /** Empty text is none. */
+  static SettingType<Optional<Path>> file() {
+    return new SettingType<>(
+        "a path",
+        text ->
+            text.isBlank()
+                ? Optional.empty()
+                : Optional.of(Path.of(text).toAbsolutePath().normalize()),
+        path -> path.map(Path::toString).orElse(""));
+  }
+
   /** Empty text is none. Shown without its password. */
   static SettingType<Optional<String>> databaseUrl() {
     String range = "postgresql://user:password@host:5432/name";
@@ -112,6 +125,28 @@ record SettingType<T>(String range, Function<String, T> parse, Function<T, Strin
           return text.isEmpty() ? Optional.empty() : Optional.of(text);
         },
         value -> value.map(SettingType::maskUrl).orElse(""));
+  }
+
+  /** Keys of AES-256 in Base64, separated by commas. Never shown. */
+  static SettingType<List<byte[]>> keys() {
+    String range = "32 random bytes in Base64; several with commas, of which the first seals";
+    return new SettingType<>(
+        range,
+        text -> {
+          try {
+            List<byte[]> keys =
+                Arrays.stream(text.split(","))
+                    .map(String::strip)
+                    .filter(key -> !key.isEmpty())
+                    .map(Base64.getDecoder()::decode)
+                    .toList();
+            check(keys.stream().allMatch(key -> key.length == AES_KEY_BYTES), range);
+            return keys;
+          } catch (IllegalArgumentException notBase64) {
+            throw new IllegalArgumentException("allowed: " + range, notBase64);
+          }
+        },
+        keys -> keys.isEmpty() ? "" : "***");
   }
 
   /** Separated by commas. */

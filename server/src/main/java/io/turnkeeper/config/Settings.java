@@ -24,6 +24,7 @@ public record Settings(
     Worker worker,
     Snapshots snapshots,
     Events events,
+    Secrets secrets,
     Log log) {
 
   /** A lease must outlive two lost heartbeats, or a hiccup would be a takeover. */
@@ -51,11 +52,19 @@ public record Settings(
    * @param corsOrigins origins that browsers may call from; empty allows none, {@code *} any
    */
   public record Http(
-      String host, int port, long bodyMax, int streamsMax, List<String> corsOrigins) {
+      String host,
+      int port,
+      long bodyMax,
+      int streamsMax,
+      List<String> corsOrigins,
+      Optional<Tls> tls) {
     public Http {
       corsOrigins = List.copyOf(corsOrigins);
     }
   }
+
+  /** A certificate with its chain, and its key, in PEM. */
+  public record Tls(Path certificate, Path key) {}
 
   /**
    * Where the data is.
@@ -112,6 +121,24 @@ public record Settings(
    * @param retention how long the events of ended runs are kept
    */
   public record Events(Duration retention) {}
+
+  /**
+   * What agents' variables are sealed with.
+   *
+   * @param keys of 32 bytes each, the first for what is sealed from now on; none: with the embedded
+   *     database one is made
+   */
+  public record Secrets(List<byte[]> keys) {
+    public Secrets {
+      keys = List.copyOf(keys);
+    }
+
+    /** Shows none. */
+    @Override
+    public String toString() {
+      return "Secrets[" + keys.size() + "]";
+    }
+  }
 
   public record Log(LogFormat format, String level) {}
 

@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -32,6 +33,8 @@ public final class Exchange {
   private final TraceContext trace;
   private byte @Nullable [] body;
   private @Nullable LongResponse longResponse;
+  private Supplier<Runnable> permit = () -> () -> {};
+  private @Nullable Runnable release;
 
   Exchange(Context context, Route route, Streams streams, HttpConfig config, RequestTags tags) {
     this.context = context;
@@ -83,6 +86,19 @@ public final class Exchange {
     return header("authorization")
         .filter(text -> text.toLowerCase(Locale.ROOT).startsWith(BEARER))
         .map(text -> text.substring(BEARER.length()).strip());
+  }
+
+  /** The address that the connection comes from: the client's, or its proxy's. */
+  public String remoteAddress() {
+    return context.req().getRemoteAddr();
+  }
+
+  /**
+   * Asks before a stream is opened. May refuse; otherwise what it gives is run once the stream is
+   * over.
+   */
+  public void permitStreams(Supplier<Runnable> asks) {
+    permit = asks;
   }
 
   /** A query parameter's first value, decoded. */
@@ -276,6 +292,15 @@ public final class Exchange {
     return open(JSON, PendingJson::new);
   }
 
+  /** The request is over. */
+  void over() {
+    Runnable last = release;
+    release = null;
+    if (last != null) {
+      last.run();
+    }
+  }
+
   @Nullable LongResponse longResponse() {
     return longResponse;
   }
@@ -306,6 +331,7 @@ public final class Exchange {
         // All that was asked for is said; a stream would be written to nobody until its end.
         throw new StreamClosed(StreamClosed.Reason.PEER);
       }
+      release = permit.get();
       R opened = make.apply(response.getOutputStream());
       streams.add(opened);
       longResponse = opened;

@@ -1,7 +1,9 @@
 package io.turnkeeper.http;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How the server listens and what it refuses.
@@ -15,6 +17,7 @@ import java.util.List;
  * @param stopTimeout how long a stop waits for requests under way
  * @param corsOrigins origins whose browsers' scripts may call, such as {@code
  *     https://chat.example}; {@code *} is any; empty is none
+ * @param tls what to prove itself with; null serves clear text
  */
 public record HttpConfig(
     String host,
@@ -24,7 +27,16 @@ public record HttpConfig(
     Duration heartbeat,
     Duration idleTimeout,
     Duration stopTimeout,
-    List<String> corsOrigins) {
+    List<String> corsOrigins,
+    @Nullable Tls tls) {
+
+  /**
+   * Files in PEM.
+   *
+   * @param certificate with the chain up to the authority
+   * @param key in PKCS #8, without a password
+   */
+  public record Tls(Path certificate, Path key) {}
 
   private static final int PORT_MAX = 65_535;
   private static final int BODY_BYTES_MAX = 4 * 1024 * 1024;
@@ -54,7 +66,8 @@ public record HttpConfig(
         Duration.ofSeconds(5),
         Duration.ofSeconds(20),
         Duration.ofSeconds(5),
-        List.of());
+        List.of(),
+        null);
   }
 
   private static void check(boolean holds, String message) {

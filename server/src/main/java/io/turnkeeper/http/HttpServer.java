@@ -33,8 +33,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The HTTP server: HTTP/1.1 and HTTP/2 in clear text on one port. Each request has a virtual thread
- * of its own.
+ * The HTTP server: HTTP/1.1 and HTTP/2 in clear text, or HTTP/1.1 over TLS, on one port. Each
+ * request has a virtual thread of its own.
  *
  * <p>Implementation note: of Javalin it uses the router; what Javalin and Jetty leave open by
  * default (threads, sizes, stop, error pages, idle connections) is set here, once.
@@ -160,9 +160,12 @@ public final class HttpServer implements AutoCloseable {
   }
 
   private static Connector connector(Server server, HttpConfiguration http, HttpConfig config) {
+    HttpConfig.Tls tls = config.tls();
     ServerConnector connector =
-        new ServerConnector(
-            server, new HttpConnectionFactory(http), new HTTP2CServerConnectionFactory(http));
+        tls == null
+            ? new ServerConnector(
+                server, new HttpConnectionFactory(http), new HTTP2CServerConnectionFactory(http))
+            : new ServerConnector(server, Certificates.read(tls), new HttpConnectionFactory(http));
     connector.setHost(config.host());
     connector.setPort(config.port());
     connector.setIdleTimeout(config.idleTimeout().toMillis());

@@ -42,6 +42,7 @@ final class RequestCycle {
       fail(context, exchange, tags, failure);
     } finally {
       finish(context, exchange);
+      exchange.over();
       long nanos = System.nanoTime() - start;
       int status = context.res().getStatus();
       metrics.httpRequest(route.method().name(), route.path(), status, nanos);
@@ -107,11 +108,20 @@ final class RequestCycle {
     var response = context.res();
     response.setHeader("X-Request-Id", tags.requestId());
     response.setHeader("X-Content-Type-Options", "nosniff");
+    response.setHeader("X-Frame-Options", "DENY");
+    response.setHeader("Referrer-Policy", "no-referrer");
+    response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
+    response.setHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    response.setHeader("Cache-Control", "no-store");
+    if (config.tls() != null) {
+      response.setHeader("Strict-Transport-Security", "max-age=31536000");
+    }
     if (!config.corsOrigins().isEmpty()) {
       response.setHeader("Vary", "Origin");
       String origin = allowedOrigin(context);
       if (origin != null) {
         response.setHeader("Access-Control-Allow-Origin", origin);
+        response.setHeader("Cross-Origin-Resource-Policy", "cross-origin");
         response.setHeader(
             "Access-Control-Expose-Headers",
             "Content-Location, Location, Retry-After, X-Request-Id, X-Pagination-Next, X-Pagination-Total");

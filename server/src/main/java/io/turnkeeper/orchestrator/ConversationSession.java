@@ -548,7 +548,9 @@ final class ConversationSession {
   }
 
   private int lastSeq(Run run) {
-    return tools.db().inTx(run.organization(), tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
+    return tools
+        .db()
+        .inTx(run.organization(), tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
   }
 
   private @Nullable Ending ending() {

@@ -54,10 +54,12 @@ public final class Conversations {
       OrganizationId organization, String id, ObjectNode metadata) {
     return tools
         .db()
-        .inTx(organization, tx ->
-            store.create(tx, organization, id, metadata)
-                ? store.find(tx, organization, id)
-                : Optional.empty());
+        .inTx(
+            organization,
+            tx ->
+                store.create(tx, organization, id, metadata)
+                    ? store.find(tx, organization, id)
+                    : Optional.empty());
   }
 
   public Optional<StoredConversation> find(OrganizationId organization, String id) {
@@ -77,10 +79,12 @@ public final class Conversations {
       OrganizationId organization, String id, ObjectNode metadata) {
     return tools
         .db()
-        .inTx(organization, tx -> {
-          store.mergeMetadata(tx, organization, id, metadata);
-          return store.find(tx, organization, id);
-        });
+        .inTx(
+            organization,
+            tx -> {
+              store.mergeMetadata(tx, organization, id, metadata);
+              return store.find(tx, organization, id);
+            });
   }
 
   /**
@@ -134,18 +138,27 @@ public final class Conversations {
       StoredConversation conversation, Set<RunStatus> statuses, int limit, int offset) {
     return tools
         .db()
-        .inTx(conversation.organization(), tx ->
-            tools
-                .queue()
-                .runsOf(
-                    tx, conversation.organization(), conversation.key(), statuses, limit, offset));
+        .inTx(
+            conversation.organization(),
+            tx ->
+                tools
+                    .queue()
+                    .runsOf(
+                        tx,
+                        conversation.organization(),
+                        conversation.key(),
+                        statuses,
+                        limit,
+                        offset));
   }
 
   /** Runs that have not ended, in their order. */
   public List<Run> live(StoredConversation conversation) {
     return tools
         .db()
-        .inTx(conversation.organization(), tx -> tools.queue().live(tx, conversation.organization(), conversation.key()));
+        .inTx(
+            conversation.organization(),
+            tx -> tools.queue().live(tx, conversation.organization(), conversation.key()));
   }
 
   public List<Run> search(OrganizationId organization, RunQuery query) {
@@ -156,7 +169,9 @@ public final class Conversations {
   public List<Run> turns(StoredConversation conversation, long upto) {
     return tools
         .db()
-        .inTx(conversation.organization(), tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
+        .inTx(
+            conversation.organization(),
+            tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
   }
 
   /**
@@ -178,7 +193,9 @@ public final class Conversations {
 
   /** At most {@code limit} events of the run after a number, in order. */
   public List<Event> events(OrganizationId organization, RunId run, int after, int limit) {
-    return tools.db().inTx(organization, tx -> tools.events().after(tx, organization, run, after, limit));
+    return tools
+        .db()
+        .inTx(organization, tx -> tools.events().after(tx, organization, run, after, limit));
   }
 
   /** News of a conversation: subscribe, then read, then wait. */
@@ -204,21 +221,23 @@ public final class Conversations {
     Cancelled met =
         tools
             .db()
-            .inTx(organization, tx -> {
-              if (tools.queue().run(tx, organization, run).isEmpty()) {
-                throw new Refusal.NotFound("run", run.toString());
-              }
-              List<EndedRun> ended =
-                  tools.queue().endPending(tx, List.of(run), RunStatus.CANCELLED, error);
-              ended.forEach(one -> Unstarted.log(tools, tx, one, RunStatus.CANCELLED, error));
-              if (!ended.isEmpty()) {
-                return Cancelled.ENDED;
-              }
-              ObjectNode body = Json.object().put("reason", reason);
-              return tools.queue().ask(tx, organization, run, RunCommand.Kind.CANCEL, body)
-                  ? Cancelled.ASKED
-                  : Cancelled.TOO_LATE;
-            });
+            .inTx(
+                organization,
+                tx -> {
+                  if (tools.queue().run(tx, organization, run).isEmpty()) {
+                    throw new Refusal.NotFound("run", run.toString());
+                  }
+                  List<EndedRun> ended =
+                      tools.queue().endPending(tx, List.of(run), RunStatus.CANCELLED, error);
+                  ended.forEach(one -> Unstarted.log(tools, tx, one, RunStatus.CANCELLED, error));
+                  if (!ended.isEmpty()) {
+                    return Cancelled.ENDED;
+                  }
+                  ObjectNode body = Json.object().put("reason", reason);
+                  return tools.queue().ask(tx, organization, run, RunCommand.Kind.CANCEL, body)
+                      ? Cancelled.ASKED
+                      : Cancelled.TOO_LATE;
+                });
     Run now = run(organization, run).orElseThrow(() -> new Refusal.NotFound("run", run.toString()));
     signals.changed(now.conversation().key());
     if (met == Cancelled.ASKED) {
@@ -274,10 +293,12 @@ public final class Conversations {
         run.status() == RunStatus.WAITING
             && tools
                 .db()
-                .inTx(run.organization(), tx ->
-                    tools
-                        .queue()
-                        .ask(tx, run.organization(), run.id(), RunCommand.Kind.ANSWER, body));
+                .inTx(
+                    run.organization(),
+                    tx ->
+                        tools
+                            .queue()
+                            .ask(tx, run.organization(), run.id(), RunCommand.Kind.ANSWER, body));
     if (!told) {
       throw new Refusal.Conflict("not_waiting", "the run waits for no answer");
     }
@@ -293,13 +314,15 @@ public final class Conversations {
     boolean gone =
         tools
             .db()
-            .inTx(run.organization(), tx -> {
-              boolean deleted = tools.queue().deleteRun(tx, run.organization(), run.id());
-              if (deleted) {
-                tools.events().deleteRun(tx, run.organization(), run.id());
-              }
-              return deleted;
-            });
+            .inTx(
+                run.organization(),
+                tx -> {
+                  boolean deleted = tools.queue().deleteRun(tx, run.organization(), run.id());
+                  if (deleted) {
+                    tools.events().deleteRun(tx, run.organization(), run.id());
+                  }
+                  return deleted;
+                });
     if (!gone) {
       throw new Refusal.Conflict("run_active", "the run has not ended; cancel it first");
     }
@@ -353,14 +376,22 @@ public final class Conversations {
   /** Pauses it: a run under way ends, none starts. False when it has never had a run. */
   public boolean pause(StoredConversation conversation, String by) {
     return conversation.agent() != null
-        && tools.db().inTx(conversation.organization(), tx -> tools.queue().pause(tx, conversation.bound(), by));
+        && tools
+            .db()
+            .inTx(
+                conversation.organization(),
+                tx -> tools.queue().pause(tx, conversation.bound(), by));
   }
 
   /** Ends its pause. False when there is none. */
   public boolean resume(StoredConversation conversation) {
     boolean resumed =
         conversation.agent() != null
-            && tools.db().inTx(conversation.organization(), tx -> tools.queue().resume(tx, conversation.bound()));
+            && tools
+                .db()
+                .inTx(
+                    conversation.organization(),
+                    tx -> tools.queue().resume(tx, conversation.bound()));
     signals.changed(conversation.key());
     signals.ready();
     return resumed;

@@ -21,7 +21,9 @@ final class EarlierAttempts {
       List<Event> page =
           tools
               .db()
-              .inTx(run.organization(), tx -> tools.events().after(tx, run.organization(), run.id(), after[0], PAGE));
+              .inTx(
+                  run.organization(),
+                  tx -> tools.events().after(tx, run.organization(), run.id(), after[0], PAGE));
       page.forEach(event -> fold.apply(event.kind(), event.data()));
       if (page.size() < PAGE) {
         return fold;

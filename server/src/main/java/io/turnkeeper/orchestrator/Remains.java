@@ -89,7 +89,10 @@ final class Remains {
   void resolve(LeaseToken lease, Cause cause) {
     while (!isClosing()) {
       try {
-        Optional<Run> run = tools.db().inTx(lease.conversation().organization(), tx -> tools.queue().underWay(tx, lease));
+        Optional<Run> run =
+            tools
+                .db()
+                .inTx(lease.conversation().organization(), tx -> tools.queue().underWay(tx, lease));
         run.ifPresent(underWay -> resolve(lease, underWay, cause));
         tools.writer().write(new Write.Release(lease), WRITE_DEADLINE);
         released.run();
@@ -207,7 +210,9 @@ final class Remains {
       List<Event> page =
           tools
               .db()
-              .inTx(run.organization(), tx -> tools.events().after(tx, run.organization(), run.id(), after, PAGE));
+              .inTx(
+                  run.organization(),
+                  tx -> tools.events().after(tx, run.organization(), run.id(), after, PAGE));
       for (Event event : page) {
         fold.apply(event.kind(), event.data());
         switch (event.kind()) {

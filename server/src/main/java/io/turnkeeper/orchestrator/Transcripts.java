@@ -17,10 +17,12 @@ final class Transcripts {
     List<Run> turns =
         tools
             .db()
-            .inTx(run.organization(), tx ->
-                tools
-                    .queue()
-                    .turns(tx, run.organization(), run.conversation().key(), run.turn() - 1));
+            .inTx(
+                run.organization(),
+                tx ->
+                    tools
+                        .queue()
+                        .turns(tx, run.organization(), run.conversation().key(), run.turn() - 1));
     return Transcript.asText(messages(turns));
   }
 
@@ -41,6 +43,7 @@ final class Transcripts {
   }
 
   static ArrayNode upTo(Tools tools, OrganizationId organization, long key, long turn) {
-    return messages(tools.db().inTx(organization, tx -> tools.queue().turns(tx, organization, key, turn)));
+    return messages(
+        tools.db().inTx(organization, tx -> tools.queue().turns(tx, organization, key, turn)));
   }
 }

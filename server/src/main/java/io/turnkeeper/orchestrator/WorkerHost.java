@@ -76,6 +76,11 @@ final class WorkerHost {
    */
   String ready(Run run, Agent agent) throws WorkerFailure, InterruptedException {
     AgentDefinition definition = agent.definition();
+    if (!definition.readable()) {
+      throw new WorkerFailure(
+          "secrets_key_missing",
+          "this replica has not the key that the agent's variables are sealed with: set secrets.key");
+    }
     Worker warm = worker;
     idleTimeout = definition.timeouts().idle();
     if (warm != null && warm.alive() && workerVersion == agent.version()) {

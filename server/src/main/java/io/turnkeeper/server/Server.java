@@ -1,6 +1,7 @@
 package io.turnkeeper.server;
 
 import io.turnkeeper.agents.Agents;
+import io.turnkeeper.agents.Vault;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.cluster.Cluster;
 import io.turnkeeper.cluster.ClusterConfig;
@@ -41,6 +42,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.UUID;
@@ -106,9 +108,11 @@ public final class Server implements AutoCloseable {
     if (listening == null) {
       throw new IllegalStateException("not started");
     }
+    String scheme = settings.http().tls().isPresent() ? "https" : "http";
     String host = settings.http().host();
     return URI.create(
-        "http://%s:%d".formatted(host.contains(":") ? "[" + host + "]" : host, listening.port()));
+        "%s://%s:%d"
+            .formatted(scheme, host.contains(":") ? "[" + host + "]" : host, listening.port()));
   }
 
   /** The admin key of the first start, this once. */
@@ -129,7 +133,7 @@ public final class Server implements AutoCloseable {
     Metrics metrics = new Metrics();
 
     Tenancy tenancy = new Tenancy(db, clock);
-    Agents agents = new Agents(db);
+    Agents agents = new Agents(db, vault());
     RunQueue queue = new RunQueue();
     EventLog events = new EventLog(settings.events().retention());
     Snapshots snapshots = snapshots(db);
@@ -161,7 +165,7 @@ public final class Server implements AutoCloseable {
                 clock));
     orchestrator.set(conversations);
     conversations.start();
-    watch(metrics, db, queue, conversations);
+    watch(metrics, db, queue, tenancy);
 
     List<Route> routes =
         new ArrayList<>(
@@ -206,6 +210,17 @@ public final class Server implements AutoCloseable {
         (replica, leases) -> cluster != null && cluster.want(replica, leases));
   }
 
+  /** Replicas that share a database must be given the same key: none of them may make its own. */
+  private Vault vault() {
+    List<byte[]> keys = settings.secrets().keys();
+    if (!keys.isEmpty()) {
+      return Vault.of(keys);
+    }
+    return settings.database().url().isPresent()
+        ? Vault.none()
+        : Vault.kept(settings.data().resolve("secrets.key"));
+  }
+
   private DatabaseUrl database() {
     return settings
         .database()
@@ -229,7 +244,8 @@ public final class Server implements AutoCloseable {
         STREAM_HEARTBEAT,
         HTTP_IDLE,
         HTTP_STOP,
-        wanted.corsOrigins());
+        wanted.corsOrigins(),
+        wanted.tls().map(tls -> new HttpConfig.Tls(tls.certificate(), tls.key())).orElse(null));
   }
 
   private ClusterConfig clusterConfig() {
@@ -262,12 +278,14 @@ public final class Server implements AutoCloseable {
     return new HealthRoutes.Slots(load.held(), load.cap(), load.near(), load.running());
   }
 
-  private static void watch(Metrics metrics, Db db, RunQueue queue, Orchestrator conversations) {
+  private void watch(Metrics metrics, Db db, RunQueue queue, Tenancy tenancy) {
+    Orchestrator conversations = Objects.requireNonNull(orchestrator.get());
     metrics.watch(Metrics.Gauge.LEASES, () -> conversations.load().held());
     metrics.watch(Metrics.Gauge.LEASES_MAX, () -> conversations.load().cap());
     metrics.watch(Metrics.Gauge.POOL_ACTIVE, () -> db.poolUse().active());
     metrics.watch(Metrics.Gauge.POOL_WAITING, () -> db.poolUse().waiting());
     metrics.watch(Metrics.Gauge.POOL_MAX, () -> db.poolUse().max());
+    metrics.watch(Metrics.Gauge.LIMITED, tenancy::limited);
     metrics.watch(Metrics.Gauge.RUNS_PENDING, () -> depth(db, queue).pendingRuns());
     metrics.watch(Metrics.Gauge.MAILBOXES_READY, () -> depth(db, queue).ready());
     metrics.watch(Metrics.Gauge.OLDEST_READY_SECONDS, () -> depth(db, queue).oldestReadySeconds());

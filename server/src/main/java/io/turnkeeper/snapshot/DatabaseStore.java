@@ -97,22 +97,24 @@ final class DatabaseStore implements Store {
   /** Checks the lease before anything is read, and finds what to build on. */
   private StoredManifest.Opened before(Save save, boolean onEarlier, @Nullable Seen remembered) {
     StoredManifest.Opened nothing = new StoredManifest.Opened(Manifest.EMPTY, null);
-    return db.inTx(save.conversation().organization(), tx -> {
-      Fence.hold(tx, save);
-      if (remembered != null) {
-        return new StoredManifest.Opened(remembered.manifest(), remembered.base());
-      }
-      try {
-        return onEarlier
-            ? newestRow(tx, save.conversation())
-                .map(row -> open(tx, save.conversation(), row.manifest()))
-                .orElse(nothing)
-            : nothing;
-      } catch (CorruptSnapshot damaged) {
-        log.warn("the snapshot before cannot be built on: {}", damaged.getMessage());
-        return nothing;
-      }
-    });
+    return db.inTx(
+        save.conversation().organization(),
+        tx -> {
+          Fence.hold(tx, save);
+          if (remembered != null) {
+            return new StoredManifest.Opened(remembered.manifest(), remembered.base());
+          }
+          try {
+            return onEarlier
+                ? newestRow(tx, save.conversation())
+                    .map(row -> open(tx, save.conversation(), row.manifest()))
+                    .orElse(nothing)
+                : nothing;
+          } catch (CorruptSnapshot damaged) {
+            log.warn("the snapshot before cannot be built on: {}", damaged.getMessage());
+            return nothing;
+          }
+        });
   }
 
   private static StoredManifest.Opened open(Tx tx, Conversation conversation, byte[] row) {
@@ -149,14 +151,16 @@ final class DatabaseStore implements Store {
       return Optional.empty();
     }
     Row row = newest.get();
-    StoredManifest.Opened opened = db.inTx(conversation.organization(), tx -> open(tx, conversation, row.manifest()));
+    StoredManifest.Opened opened =
+        db.inTx(conversation.organization(), tx -> open(tx, conversation, row.manifest()));
     memory.forget(conversation);
     try {
       Seen seen =
           new Restoration(
                   into.root(),
                   opened.manifest(),
-                  names -> db.inTx(conversation.organization(), tx -> chunks(tx, conversation, names)))
+                  names ->
+                      db.inTx(conversation.organization(), tx -> chunks(tx, conversation, names)))
               .run();
       memory.remember(conversation, seen.on(opened.base()));
     } catch (IOException failed) {
@@ -195,16 +199,18 @@ final class DatabaseStore implements Store {
 
   @Override
   public Optional<SnapshotInfo> newest(Conversation conversation) {
-    return db.inTx(conversation.organization(), tx ->
-        tx.query(SnapshotSql.NEWEST_SESSION)
-            .bind("organization", conversation.organization().value())
-            .bind("key", conversation.key())
-            .map((row, context) ->
-                new SnapshotInfo(
-                    new RunId(row.getObject("run_id", UUID.class)),
-                    row.getLong("turn"),
-                    (ObjectNode) Json.parse(row.getString("session"))))
-            .findOne());
+    return db.inTx(
+        conversation.organization(),
+        tx ->
+            tx.query(SnapshotSql.NEWEST_SESSION)
+                .bind("organization", conversation.organization().value())
+                .bind("key", conversation.key())
+                .map((row, context) ->
+                    new SnapshotInfo(
+                        new RunId(row.getObject("run_id", UUID.class)),
+                        row.getLong("turn"),
+                        (ObjectNode) Json.parse(row.getString("session"))))
+                .findOne());
   }
 
   @Override
@@ -225,13 +231,15 @@ final class DatabaseStore implements Store {
    */
   private void prune(Save save) {
     try {
-      db.useTx(save.conversation().organization(), tx -> {
-        int slack = Math.max(1, limits.keep() / 4);
-        if (count(tx, save) > limits.keep() + slack) {
-          Fence.hold(tx, save);
-          prune(tx, save);
-        }
-      });
+      db.useTx(
+          save.conversation().organization(),
+          tx -> {
+            int slack = Math.max(1, limits.keep() / 4);
+            if (count(tx, save) > limits.keep() + slack) {
+              Fence.hold(tx, save);
+              prune(tx, save);
+            }
+          });
     } catch (Fence.Stale stale) {
       log.debug("the lease went before the old snapshots did");
     } catch (RuntimeException failed) {

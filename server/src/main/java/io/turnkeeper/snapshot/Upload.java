@@ -42,10 +42,12 @@ final class Upload implements ChunkStream.Sink {
     }
     if (pendingBytes >= BATCH) {
       Map<Hash, byte[]> packed = packed();
-      db.useTx(save.conversation().organization(), tx -> {
-        Fence.hold(tx, save);
-        add(tx, packed);
-      });
+      db.useTx(
+          save.conversation().organization(),
+          tx -> {
+            Fence.hold(tx, save);
+            add(tx, packed);
+          });
     }
   }
 
@@ -69,16 +71,18 @@ final class Upload implements ChunkStream.Sink {
     if (base != null) {
       needed.add(base.hash());
     }
-    db.useTx(save.conversation().organization(), tx -> {
-      Fence.hold(tx, save);
-      add(tx, packed);
-      if (present(tx, needed).size() < needed.size()) {
-        throw new MissingChunk();
-      }
-      if (row(tx, manifest, stored.row(), total) == 0) {
-        throw new Fence.Refused("the run has a snapshot already");
-      }
-    });
+    db.useTx(
+        save.conversation().organization(),
+        tx -> {
+          Fence.hold(tx, save);
+          add(tx, packed);
+          if (present(tx, needed).size() < needed.size()) {
+            throw new MissingChunk();
+          }
+          if (row(tx, manifest, stored.row(), total) == 0) {
+            throw new Fence.Refused("the run has a snapshot already");
+          }
+        });
     return new Finished(total, base == null ? earlier : base);
   }
 
@@ -102,7 +106,8 @@ final class Upload implements ChunkStream.Sink {
     if (pending.isEmpty()) {
       return Map.of();
     }
-    Set<Hash> there = db.inTx(save.conversation().organization(), tx -> present(tx, pending.keySet()));
+    Set<Hash> there =
+        db.inTx(save.conversation().organization(), tx -> present(tx, pending.keySet()));
     Map<Hash, byte[]> packed = new LinkedHashMap<>();
     pending.forEach((hash, data) -> {
       if (!there.contains(hash)) {

@@ -97,6 +97,7 @@ public final class Metrics {
     POOL_ACTIVE("turnkeeper_db_connections_active", "Database connections in use."),
     POOL_WAITING(
         "turnkeeper_db_connections_waiting", "Threads that wait for a database connection."),
+    LIMITED("turnkeeper_limited", "Requests refused for a limit of their tenant since the start."),
     POOL_MAX("turnkeeper_db_connections_max", "The most database connections of the pool.");
 
     private final String metric;

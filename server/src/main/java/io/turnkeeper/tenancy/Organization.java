@@ -17,4 +17,5 @@ public record Organization(
     @Nullable Integer maxRunning,
     @Nullable Instant pausedAt,
     @Nullable String pausedBy,
-    Instant createdAt) {}
+    Instant createdAt,
+    Limits limits) {}

@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
+import org.jdbi.v3.core.statement.Query;
 import org.jspecify.annotations.Nullable;
 
 /** Organizations and their keys. A key belongs to one organization, and so does every request. */
@@ -37,6 +38,9 @@ public final class Tenancy {
 
   private final Db db;
   private final Clock clock;
+  private final Audit audit;
+  private final Quotas quotas;
+  private final Attempts attempts;
   private final Map<UUID, Known> cache =
       new LinkedHashMap<>() {
         @Override
@@ -48,9 +52,18 @@ public final class Tenancy {
   public Tenancy(Db db, Clock clock) {
     this.db = db;
     this.clock = clock;
+    this.audit = new Audit(db);
+    this.quotas = new Quotas(db, clock);
+    this.attempts = new Attempts(clock);
   }
 
-  private record Known(byte[] hash, Caller caller, long readAtNanos) {}
+  /** Who did what. */
+  public Audit audit() {
+    return audit;
+  }
+
+  private record Known(
+      byte[] hash, Caller caller, Limits organization, Limits key, long readAtNanos) {}
 
   /**
    * Who the key belongs to. A revoked key stops being valid within {@link #CACHE_TTL}, at once on
@@ -60,6 +73,64 @@ public final class Tenancy {
    * @throws Refusal.Unauthenticated when there is none, or it is not valid; why is not said
    */
   public Caller authenticate(Optional<String> credential) {
+    return known(credential).caller;
+  }
+
+  /**
+   * As {@link #authenticate}, for a request: held to the limits of its key and organization, and
+   * slowed when wrong keys come from its address.
+   *
+   * @throws Refusal.Limited over a limit, or in place of {@link Refusal.Unauthenticated} after many
+   *     wrong keys
+   */
+  public Caller admit(Optional<String> credential, String address) {
+    Known known;
+    try {
+      known = known(credential);
+    } catch (Refusal.Unauthenticated wrong) {
+      if (credential.isPresent()) {
+        attempts.wrong(address);
+      }
+      throw wrong;
+    }
+    quotas.request(known.caller, known.organization, known.key);
+    return known.caller;
+  }
+
+  /**
+   * Counts a stream of the caller until what this returns is run, once.
+   *
+   * @throws Refusal.Limited when it may have no more
+   */
+  public Runnable openStream(Caller caller) {
+    Known known = known(caller);
+    return quotas.stream(caller, known.organization, known.key);
+  }
+
+  /**
+   * Asked before runs are queued.
+   *
+   * @throws Refusal.Limited when the organization has as many queued, or as much stored, as it may
+   */
+  public void mayQueue(Caller caller, int runs) {
+    quotas.queue(caller.organization(), known(caller).organization, runs);
+  }
+
+  /** What the caller's organization uses of its limits. */
+  public Usage usage(Caller caller) {
+    return quotas.usage(caller.organization(), known(caller).organization);
+  }
+
+  /** How many requests were refused for a limit since the start. */
+  public long limited() {
+    return quotas.refused();
+  }
+
+  private Known known(Caller caller) {
+    return cached(caller.keyId()).or(() -> read(caller.keyId())).orElseThrow(Tenancy::invalidKey);
+  }
+
+  private Known known(Optional<String> credential) {
     if (credential.isEmpty()) {
       throw new Refusal.Unauthenticated(
           "key_missing", "send an API key, as x-api-key or as Authorization: Bearer");
@@ -69,7 +140,7 @@ public final class Tenancy {
     if (!MessageDigest.isEqual(known.hash, key.hash())) {
       throw invalidKey();
     }
-    return known.caller;
+    return known;
   }
 
   /**
@@ -106,12 +177,14 @@ public final class Tenancy {
 
   /** The organization's keys, also revoked ones, oldest first; at most 1000. */
   public List<ApiKey> keys(OrganizationId organization) {
-    return db.inTx(organization, tx ->
-        tx.query(TenancySql.LIST_KEYS)
-            .bind("organization_id", organization.value())
-            .bind("limit", LIST_MAX)
-            .map((row, _) -> key(row))
-            .list());
+    return db.inTx(
+        organization,
+        tx ->
+            tx.query(TenancySql.LIST_KEYS)
+                .bind("organization_id", organization.value())
+                .bind("limit", LIST_MAX)
+                .map((row, _) -> key(row))
+                .list());
   }
 
   /**
@@ -123,24 +196,26 @@ public final class Tenancy {
    */
   public ApiKey revokeKey(OrganizationId organization, UUID id) {
     ApiKey revoked =
-        db.inTx(organization, tx -> {
-          List<UUID> admins =
-              tx.query(TenancySql.LOCK_ADMIN_KEYS)
+        db.inTx(
+            organization,
+            tx -> {
+              List<UUID> admins =
+                  tx.query(TenancySql.LOCK_ADMIN_KEYS)
+                      .bind("organization_id", organization.value())
+                      .mapTo(UUID.class)
+                      .list();
+              if (admins.equals(List.of(id))) {
+                throw new Refusal.Conflict(
+                    "last_admin_key",
+                    "this is the organization's last admin key; create another first");
+              }
+              return tx.query(TenancySql.REVOKE_KEY)
                   .bind("organization_id", organization.value())
-                  .mapTo(UUID.class)
-                  .list();
-          if (admins.equals(List.of(id))) {
-            throw new Refusal.Conflict(
-                "last_admin_key",
-                "this is the organization's last admin key; create another first");
-          }
-          return tx.query(TenancySql.REVOKE_KEY)
-              .bind("organization_id", organization.value())
-              .bind("id", id)
-              .map((row, _) -> key(row))
-              .findOne()
-              .orElseThrow(() -> new Refusal.NotFound("key", id.toString()));
-        });
+                  .bind("id", id)
+                  .map((row, _) -> key(row))
+                  .findOne()
+                  .orElseThrow(() -> new Refusal.NotFound("key", id.toString()));
+            });
     synchronized (cache) {
       cache.remove(id);
     }
@@ -222,6 +297,82 @@ public final class Tenancy {
             .one());
   }
 
+  /**
+   * What is to be limited anew, and how; what is not named stays as it is, null lifts a limit.
+   *
+   * @param maxRunning runs at once; more wait
+   */
+  public record NewLimits(
+      Optional<Limit> maxRunning,
+      Optional<Limit> requestsPerSecond,
+      Optional<Limit> streams,
+      Optional<Limit> queued,
+      Optional<Limit> storedBytes) {}
+
+  /** A limit, or that there is none. */
+  public record Limit(@Nullable Long max) {}
+
+  /**
+   * Sets limits of an organization; replicas find out within {@link #CACHE_TTL}.
+   *
+   * @throws Refusal.NotFound when there is none of that name
+   */
+  public Organization limit(String name, NewLimits limits) {
+    OrganizationId id = organization(name).id();
+    Organization changed =
+        db.inTx(
+            id,
+            tx -> {
+              Query statement =
+                  tx.query(TenancySql.LIMIT_ORGANIZATION).bind("organization_id", id.value());
+              bind(statement, "running", limits.maxRunning());
+              bind(statement, "requests", limits.requestsPerSecond());
+              bind(statement, "streams", limits.streams());
+              bind(statement, "queued", limits.queued());
+              bind(statement, "stored", limits.storedBytes());
+              return statement.map((row, _) -> organization(row)).one();
+            });
+    forgetKeys();
+    return changed;
+  }
+
+  /**
+   * Sets a key's own limits: requests and streams.
+   *
+   * @throws Refusal.NotFound when the organization has no such key
+   */
+  public ApiKey limitKey(OrganizationId organization, UUID id, NewLimits limits) {
+    ApiKey changed =
+        db.inTx(
+            organization,
+            tx -> {
+              Query statement =
+                  tx.query(TenancySql.LIMIT_KEY)
+                      .bind("organization_id", organization.value())
+                      .bind("id", id);
+              bind(statement, "requests", limits.requestsPerSecond());
+              bind(statement, "streams", limits.streams());
+              return statement
+                  .map((row, _) -> key(row))
+                  .findOne()
+                  .orElseThrow(() -> new Refusal.NotFound("key", id.toString()));
+            });
+    forgetKeys();
+    return changed;
+  }
+
+  private static void bind(Query statement, String name, Optional<Limit> limit) {
+    statement
+        .bind("sets_" + name, limit.isPresent())
+        .bind(name, limit.map(Limit::max).orElse(null));
+  }
+
+  private void forgetKeys() {
+    synchronized (cache) {
+      cache.clear();
+    }
+  }
+
   private Optional<Known> cached(UUID id) {
     synchronized (cache) {
       Known known = cache.get(id);
@@ -261,7 +412,16 @@ public final class Tenancy {
             Role.parse(row.getString("role"), "role"),
             id,
             row.getString("key_name"));
-    return new Known(row.getBytes("secret_hash"), caller, readAt);
+    return new Known(
+        row.getBytes("secret_hash"),
+        caller,
+        limits(row),
+        new Limits(
+            row.getObject("key_requests_per_second", Integer.class),
+            row.getObject("key_streams", Integer.class),
+            null,
+            null),
+        readAt);
   }
 
   private static NewKey insertKey(Tx tx, OrganizationId organization, String name, Role role) {
@@ -307,7 +467,20 @@ public final class Tenancy {
         row.getString("name"),
         Role.parse(row.getString("role"), "role"),
         row.getObject("created_at", OffsetDateTime.class).toInstant(),
-        instant(row, "revoked_at"));
+        instant(row, "revoked_at"),
+        new Limits(
+            row.getObject("max_requests_per_second", Integer.class),
+            row.getObject("max_streams", Integer.class),
+            null,
+            null));
+  }
+
+  private static Limits limits(ResultSet row) throws SQLException {
+    return new Limits(
+        row.getObject("max_requests_per_second", Integer.class),
+        row.getObject("max_streams", Integer.class),
+        row.getObject("max_queued", Integer.class),
+        row.getObject("max_stored_bytes", Long.class));
   }
 
   private static Organization organization(ResultSet row) throws SQLException {
@@ -317,7 +490,8 @@ public final class Tenancy {
         row.getObject("max_running", Integer.class),
         instant(row, "paused_at"),
         row.getString("paused_by"),
-        row.getObject("created_at", OffsetDateTime.class).toInstant());
+        row.getObject("created_at", OffsetDateTime.class).toInstant(),
+        limits(row));
   }
 
   private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {

@@ -33,18 +33,19 @@ final class AcpWorker implements Worker {
 
   /** One turn in flight. */
   private static final class Flight {
-    final TurnListener listener;
+    final DiscreetListener listener;
     final CompletableFuture<TurnEnd> end = new CompletableFuture<>();
     @Nullable TurnEnd heldEnd;
     boolean cancelling;
 
-    Flight(TurnListener listener) {
+    Flight(DiscreetListener listener) {
       this.listener = listener;
     }
   }
 
   private final WorkersConfig config;
   private final Child child;
+  private final Secrets secrets;
   private final String transcript;
   private final CompletableFuture<Happening> started = new CompletableFuture<>();
 
@@ -69,17 +70,20 @@ final class AcpWorker implements Worker {
   private volatile boolean killed;
   private final Thread reader;
 
-  private AcpWorker(WorkersConfig config, Child child, AcpProtocol protocol, String transcript) {
+  private AcpWorker(WorkersConfig config, Child child, AcpProtocol protocol, Given given) {
     this.config = config;
     this.child = child;
     this.protocol = protocol;
-    this.transcript = transcript;
+    this.secrets = given.secrets();
+    this.transcript = given.transcript();
     reader = child.pump("stdout", this::read);
     child.pump("stdin", this::write);
     Thread.ofVirtual()
         .name("worker-" + child.pid() + "-exit")
         .start(LogField.handedOn(this::awaitDeath));
   }
+
+  private record Given(Secrets secrets, String transcript) {}
 
   /** Starts the session; nothing is left running when this throws. */
   static AcpWorker start(WorkersConfig config, Child child, WorkerSpec spec, Remembered remembered)
@@ -91,7 +95,8 @@ final class AcpWorker implements Worker {
                 spec.workDir().toString(),
                 remembered.previous(),
                 !remembered.transcript().isEmpty()));
-    AcpWorker worker = new AcpWorker(config, child, protocol, remembered.transcript());
+    Given given = new Given(Secrets.inAnswers(spec.env()), remembered.transcript());
+    AcpWorker worker = new AcpWorker(config, child, protocol, given);
     boolean ready = false;
     try {
       worker.tell(protocol::begin);
@@ -314,10 +319,20 @@ final class AcpWorker implements Worker {
       Flight current = flight;
       TurnEnd held = current == null ? null : current.heldEnd;
       if (current != null && held != null) {
+        flush(current);
         current.end.complete(held);
       }
     } finally {
       delivery.unlock();
+    }
+  }
+
+  private void flush(Flight current) {
+    try {
+      current.listener.flush();
+    } catch (RuntimeException e) {
+      kill();
+      current.end.completeExceptionally(e);
     }
   }
 
@@ -345,7 +360,7 @@ final class AcpWorker implements Worker {
 
   @Override
   public TurnEnd prompt(Turn turn, TurnListener listener) throws InterruptedException {
-    Flight mine = new Flight(listener);
+    Flight mine = new Flight(new DiscreetListener(secrets, listener));
     lock.lock();
     try {
       Flight before = flight;

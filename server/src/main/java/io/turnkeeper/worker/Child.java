@@ -70,7 +70,7 @@ final class Child {
     ProcessBuilder builder = new ProcessBuilder(command).directory(spec.workDir().toFile());
     builder.environment().clear();
     builder.environment().putAll(env);
-    Tail stderr = new Tail(config.stderrTailBytes(), spec.env().values());
+    Tail stderr = new Tail(config.stderrTailBytes(), Secrets.inErrors(spec.env()));
     try {
       return new Child(builder.start(), launch, stderr, warden);
     } catch (IOException | IllegalArgumentException e) {

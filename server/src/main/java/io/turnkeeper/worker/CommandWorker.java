@@ -35,15 +35,17 @@ final class CommandWorker implements Worker {
 
   private final Spawner spawner;
   private final WorkersConfig config;
+  private final Secrets secrets;
   private final ReentrantLock lock = new ReentrantLock();
   private @Nullable Child child;
   private boolean running;
   private boolean cancelled;
   private boolean killed;
 
-  CommandWorker(Spawner spawner, WorkersConfig config) {
+  CommandWorker(Spawner spawner, WorkersConfig config, Secrets secrets) {
     this.spawner = spawner;
     this.config = config;
+    this.secrets = secrets;
   }
 
   @Override
@@ -102,7 +104,8 @@ final class CommandWorker implements Worker {
       }
       AtomicReference<@Nullable RuntimeException> refused = new AtomicReference<>();
       mine.pump("stdin", () -> write(mine, turn));
-      Thread reader = mine.pump("stdout", () -> read(mine, listener, refused));
+      DiscreetListener discreet = new DiscreetListener(secrets, listener);
+      Thread reader = mine.pump("stdout", () -> read(mine, discreet, refused));
       int code = mine.awaitExit();
       mine.kill();
       reader.join(DRAIN_WITHIN);
@@ -166,7 +169,7 @@ final class CommandWorker implements Worker {
   }
 
   private static void read(
-      Child mine, TurnListener listener, AtomicReference<@Nullable RuntimeException> refused) {
+      Child mine, DiscreetListener listener, AtomicReference<@Nullable RuntimeException> refused) {
     CharsetDecoder decoder =
         StandardCharsets.UTF_8
             .newDecoder()
@@ -191,6 +194,7 @@ final class CommandWorker implements Worker {
         }
         chars.clear();
       } while (n >= 0);
+      listener.flush();
     } catch (IOException e) {
       LOG.debug("stdout of process {} broke", mine.pid(), e);
     } catch (RuntimeException e) {

@@ -1,33 +1,23 @@
 package io.turnkeeper.worker;
 
 import java.nio.charset.StandardCharsets;
-import java.util.Collection;
-import java.util.Comparator;
-import java.util.List;
 
 /** The end of what a process wrote to stderr, without its secrets. */
 final class Tail {
-  /**
-   * From the length of a PIN on. Shorter values (flags, small numbers) would be guessed at once,
-   * and blot out parts of ordinary words.
-   */
-  private static final int SECRET_CHARS_MIN = 4;
-
-  private final List<String> secrets;
+  private final Secrets secrets;
   private final int bytesMax;
   private final byte[] ring;
   private long written;
 
-  Tail(int bytesMax, Collection<String> environmentValues) {
-    secrets =
-        environmentValues.stream()
-            .filter(value -> value.length() >= SECRET_CHARS_MIN)
-            .sorted(Comparator.comparingInt(String::length).reversed())
-            .toList();
+  Tail(int bytesMax, Secrets secrets) {
+    this.secrets = secrets;
     this.bytesMax = bytesMax;
     // Room for one whole secret more, so that none is cut in half and shown.
     int longest =
-        secrets.stream().mapToInt(s -> s.getBytes(StandardCharsets.UTF_8).length).max().orElse(0);
+        secrets.values().stream()
+            .mapToInt(s -> s.getBytes(StandardCharsets.UTF_8).length)
+            .max()
+            .orElse(0);
     ring = new byte[bytesMax + longest];
   }
 
@@ -54,10 +44,6 @@ final class Tail {
 
   /** The text with the values of the agent's environment replaced, and storable. */
   String redact(String text) {
-    String redacted = Plain.text(text);
-    for (String secret : secrets) {
-      redacted = redacted.replace(secret, "***");
-    }
-    return redacted;
+    return secrets.redact(Plain.text(text));
   }
 }

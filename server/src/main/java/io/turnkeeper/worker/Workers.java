@@ -64,7 +64,9 @@ public final class Workers implements AutoCloseable {
                   spawn(spec, Map.of()),
                   spec,
                   new AcpWorker.Remembered(previous, transcript));
-          case COMMAND -> new CommandWorker(extraEnv -> spawn(spec, extraEnv), config);
+          case COMMAND ->
+              new CommandWorker(
+                  extraEnv -> spawn(spec, extraEnv), config, Secrets.inAnswers(spec.env()));
         };
     workers.removeIf(other -> !other.alive());
     workers.add(worker);

@@ -14,22 +14,34 @@ import io.turnkeeper.base.Uuid7;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.db.DbTest;
 import io.turnkeeper.tenancy.Tenancy;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.node.ObjectNode;
 
 @DbTest
 class AgentsTest {
+  private static final byte[] OLD_KEY = new byte[32];
+  private static final byte[] NEW_KEY =
+      "0123456789abcdef0123456789abcdef".getBytes(StandardCharsets.US_ASCII);
+
+  private final Db db;
   private final Agents agents;
   private final OrganizationId ours;
   private final OrganizationId theirs;
 
   AgentsTest(Db db) {
-    agents = new Agents(db);
+    this.db = db;
+    agents = new Agents(db, Vault.of(List.of(OLD_KEY)));
     Tenancy tenancy = new Tenancy(db, Clock.system());
     ours = tenancy.createOrganization("org-" + Uuid7.next(), null).organization().id();
     theirs = tenancy.createOrganization("org-" + Uuid7.next(), null).organization().id();
@@ -107,6 +119,65 @@ class AgentsTest {
         .containsEntry("OTHER", "plain");
     again.putObject("env").put("NEVER_SET", "***");
     assertRefused(again, "invalid_env", "env.NEVER_SET");
+  }
+
+  private String stored() {
+    return db.inTx(tx ->
+        String.join(
+            "\n",
+            tx.query("SELECT definition::text FROM agent_versions").mapTo(String.class).list()));
+  }
+
+  @Test
+  void variables_are_stored_sealed_and_move_to_a_new_key_on_demand() {
+    ObjectNode body = body("sealed");
+    body.putObject("env").put("TOKEN", "hunter2-hunter2");
+    agents.add(ours, body);
+    assertThat(stored()).contains("TOKEN").doesNotContain("hunter2-hunter2");
+
+    Agents both = new Agents(db, Vault.of(List.of(NEW_KEY, OLD_KEY)));
+    assertThat(both.find(ours, "sealed").definition().env())
+        .containsEntry("TOKEN", "hunter2-hunter2");
+    Agents onlyNew = new Agents(db, Vault.of(List.of(NEW_KEY)));
+    assertThat(onlyNew.find(ours, "sealed").definition().readable()).isFalse();
+    assertThat(onlyNew.rotate().unreadable()).isPositive();
+    assertThat(both.rotate().sealed()).isPositive();
+    assertThat(both.rotate()).isEqualTo(new Agents.Rotated(0, 0));
+    assertThat(onlyNew.find(ours, "sealed").definition().env())
+        .containsEntry("TOKEN", "hunter2-hunter2");
+    assertThat(new Agents(db, Vault.of(List.of(OLD_KEY, NEW_KEY))).rotate().sealed()).isPositive();
+  }
+
+  @Test
+  void what_is_sealed_for_one_tenant_opens_for_no_other() {
+    Vault vault = Vault.of(List.of(OLD_KEY));
+    ObjectNode sealed = vault.seal(ours, "TOKEN", "hunter2");
+    assertThat(vault.open(ours, "TOKEN", sealed)).contains("hunter2");
+    assertThat(vault.open(theirs, "TOKEN", sealed)).isEmpty();
+    assertThat(vault.open(ours, "OTHER", sealed)).isEmpty();
+    assertThat(vault.seal(ours, "TOKEN", "hunter2")).isNotEqualTo(sealed);
+  }
+
+  @Test
+  void without_a_key_variables_are_refused_rather_than_stored_in_the_clear() {
+    ObjectNode body = body("keyless");
+    body.putObject("env").put("TOKEN", "hunter2");
+    assertThatThrownBy(() -> new Agents(db).add(ours, body))
+        .isInstanceOf(Refusal.Conflict.class)
+        .hasMessageContaining("secrets.key")
+        .hasMessageNotContaining("hunter2");
+  }
+
+  @Test
+  void a_key_file_is_made_once_for_its_owner_only(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("secrets.key");
+    ObjectNode sealed = Vault.kept(file).seal(ours, "A", "plain");
+    assertThat(Vault.kept(file).open(ours, "A", sealed)).contains("plain");
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(file)))
+        .isEqualTo("rw-------");
+    assertThat(directory.toFile().list()).containsExactly("secrets.key");
+    Files.writeString(file, "no key");
+    assertThatThrownBy(() -> Vault.kept(file)).hasMessageContaining("secrets.key");
   }
 
   @Test

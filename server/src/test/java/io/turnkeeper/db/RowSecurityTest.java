@@ -87,8 +87,7 @@ class RowSecurityTest {
           as(user)
               .inTx(
                   OURS,
-                  tx ->
-                      tx.query("SELECT organization_id FROM " + table).mapTo(UUID.class).list());
+                  tx -> tx.query("SELECT organization_id FROM " + table).mapTo(UUID.class).list());
       assertThat(seen).as(table).containsExactly(OURS.value());
     }
     assertThat(
@@ -108,8 +107,7 @@ class RowSecurityTest {
   @EnumSource(User.class)
   void it_changes_and_makes_nothing_of_another_s(User user) {
     int changed =
-        as(user)
-            .inTx(OURS, tx -> tx.update("UPDATE agents SET max_running = 1").execute());
+        as(user).inTx(OURS, tx -> tx.update("UPDATE agents SET max_running = 1").execute());
     assertThat(changed).isEqualTo(1);
     assertThat(
             as(user)
@@ -157,8 +155,8 @@ class RowSecurityTest {
           .isEqualTo(1);
       assertThat(
               as(user)
-                  .<Long>inTx(tx ->
-                      tx.query("SELECT count(*) FROM agents").mapTo(Long.class).one()))
+                  .<Long>inTx(
+                      tx -> tx.query("SELECT count(*) FROM agents").mapTo(Long.class).one()))
           .isEqualTo(2);
     }
   }

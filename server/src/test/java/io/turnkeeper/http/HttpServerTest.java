@@ -61,7 +61,8 @@ class HttpServerTest {
         Duration.ofMillis(100),
         Duration.ofSeconds(1),
         Duration.ofSeconds(3),
-        corsOrigins);
+        corsOrigins,
+        null);
   }
 
   private static List<Route> routes() {

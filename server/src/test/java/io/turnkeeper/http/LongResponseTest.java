@@ -45,7 +45,15 @@ class LongResponseTest {
   void start() {
     HttpConfig config =
         new HttpConfig(
-            "127.0.0.1", 0, 1024, STREAMS_MAX, HEARTBEAT, IDLE, Duration.ofSeconds(3), List.of());
+            "127.0.0.1",
+            0,
+            1024,
+            STREAMS_MAX,
+            HEARTBEAT,
+            IDLE,
+            Duration.ofSeconds(3),
+            List.of(),
+            null);
     server =
         HttpServer.start(
             config,

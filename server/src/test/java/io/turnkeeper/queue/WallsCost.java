@@ -7,8 +7,12 @@ import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.DatabaseUrl;
 import io.turnkeeper.db.Db;
+import io.turnkeeper.db.EmbeddedPostgres;
+import io.turnkeeper.db.Migrations;
 import io.turnkeeper.eventlog.Append;
 import io.turnkeeper.eventlog.EventLog;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -21,14 +25,24 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * What row-level security costs the hot path, by hand: enqueue, claim, append and a read, in turn
- * with policies on and off in one database, medians. Arguments: the URL of a migrated scratch
- * database, and the rounds.
+ * with policies on and off in one database, medians. Arguments: a directory for PostgreSQL's
+ * binaries, and the rounds.
  */
 final class WallsCost {
   private static final int BATCH = 50;
   private static final List<String> TABLES =
-      List.of("organizations", "api_keys", "agents", "agent_versions", "conversations", "mailboxes",
-          "runs", "run_commands", "run_events", "snapshots", "snapshot_chunks");
+      List.of(
+          "organizations",
+          "api_keys",
+          "agents",
+          "agent_versions",
+          "conversations",
+          "mailboxes",
+          "runs",
+          "run_commands",
+          "run_events",
+          "snapshots",
+          "snapshot_chunks");
 
   private final Db db;
   private final RunQueue queue = new RunQueue();
@@ -72,30 +86,61 @@ final class WallsCost {
                 .one());
   }
 
-  public static void main(String[] args) {
-    try (Db db = Db.open(DatabaseUrl.parse(args[0]), 4, Duration.ofSeconds(10))) {
-      WallsCost cost = new WallsCost(db);
-      int rounds = Integer.parseInt(args[1]);
-      for (int i = 0; i < rounds; i++) {
-        boolean on = i % 20 < 10;
-        if (i % 10 == 0) {
-          cost.walls(on);
-        }
-        cost.round(i < rounds / 5 ? "warm" : on ? "on" : "off");
+  public static void main(String[] args) throws Exception {
+    Path directory = Files.createTempDirectory("turnkeeper-walls-cost-");
+    int rounds = Integer.parseInt(args[1]);
+    try (EmbeddedPostgres postgres = EmbeddedPostgres.start(directory, Path.of(args[0]))) {
+      Migrations.migrate(postgres.url());
+      try (Db db = Db.open(postgres.url(), 4, Duration.ofSeconds(10))) {
+        db.useTx(tx -> tx.update("CREATE ROLE plain LOGIN PASSWORD 'plain'").execute());
+        run("superuser", db, rounds);
+        ownedBy(db, "plain");
       }
-      cost.nanos.forEach((name, all) ->
-          System.out.printf(
-              "%-16s median %8.1f us of %d%n",
-              name,
-              all.stream().sorted().skip(all.size() / 2).findFirst().orElse(0L) / 1e3,
-              all.size()));
+      String bare = postgres.url().toString().replaceFirst("//[^/@]*@", "//");
+      DatabaseUrl asOwner = DatabaseUrl.parse(bare.replaceFirst("//", "//plain:plain@"));
+      try (Db db = Db.open(asOwner, 4, Duration.ofSeconds(10))) {
+        run("owner", db, rounds);
+      }
     }
+  }
+
+  private static void ownedBy(Db db, String role) {
+    db.useTx(tx -> {
+      for (String name :
+          tx.query(
+                  "SELECT format('%I', relname) FROM pg_class WHERE relkind IN ('r', 'p')"
+                      + " AND relnamespace = 'public'::regnamespace")
+              .mapTo(String.class)
+              .list()) {
+        tx.update("ALTER TABLE " + name + " OWNER TO " + role).execute();
+      }
+      tx.update("GRANT CREATE, USAGE ON SCHEMA public TO " + role).execute();
+    });
+  }
+
+  private static void run(String user, Db db, int rounds) {
+    WallsCost cost = new WallsCost(db);
+    for (int i = 0; i < rounds; i++) {
+      boolean on = i % 20 < 10;
+      if (i % 10 == 0) {
+        cost.walls(on);
+      }
+      cost.round(i < rounds / 5 ? "warm" : on ? "on" : "off");
+    }
+    cost.nanos.forEach((name, all) ->
+        System.out.printf(
+            "%-10s %-16s median %8.1f us of %d%n",
+            user,
+            name,
+            all.stream().sorted().skip(all.size() / 2).findFirst().orElse(0L) / 1e3,
+            all.size()));
   }
 
   private void walls(boolean on) {
     db.useTx(tx ->
         TABLES.forEach(table ->
-            tx.update("ALTER TABLE " + table + (on ? " ENABLE" : " DISABLE") + " ROW LEVEL SECURITY")
+            tx.update(
+                    "ALTER TABLE " + table + (on ? " ENABLE" : " DISABLE") + " ROW LEVEL SECURITY")
                 .execute()));
     round("warm"); // plans are made anew
     round("warm");

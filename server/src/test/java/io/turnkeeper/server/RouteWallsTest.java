@@ -135,6 +135,8 @@ class RouteWallsTest {
           POST /admin/keys
           GET /admin/keys
           DELETE /admin/keys/{id}
+          POST /admin/keys/{id}/limits
+          GET /admin/audit
           POST /admin/agents
           DELETE /admin/agents/{name}
           POST /admin/agents/{name}/pause
@@ -151,6 +153,8 @@ class RouteWallsTest {
           GET /admin/organizations
           POST /admin/organizations/{name}/pause
           POST /admin/organizations/{name}/resume
+          POST /admin/organizations/{name}/limits
+          POST /admin/secrets/rotate
           GET /admin/replicas
           POST /admin/replicas/{id}/drain
           POST /admin/replicas/{id}/cap
@@ -193,8 +197,7 @@ class RouteWallsTest {
     for (Who who : List.of(Who.CLIENT, Who.READER)) {
       String name = who.name().toLowerCase(Locale.ROOT);
       String body = "{\"name\":\"%s\",\"role\":\"%s\"}".formatted(name, name);
-      keys.put(
-          who, done(keys.get(Who.ADMIN), "POST", "/admin/keys", body).path("key").asString());
+      keys.put(who, done(keys.get(Who.ADMIN), "POST", "/admin/keys", body).path("key").asString());
     }
     victimKey = organization("victim");
     addAgent(keys.get(Who.ADMIN), "own");
@@ -221,10 +224,7 @@ class RouteWallsTest {
 
   private String organization(String name) {
     return done(
-            keys.get(Who.OPERATOR),
-            "POST",
-            "/admin/organizations",
-            "{\"name\":\"" + name + "\"}")
+            keys.get(Who.OPERATOR), "POST", "/admin/organizations", "{\"name\":\"" + name + "\"}")
         .path("admin_key")
         .asString();
   }
@@ -273,8 +273,7 @@ class RouteWallsTest {
 
   private List<String> routes() {
     List<String> routes = new ArrayList<>();
-    ObjectNode paths =
-        (ObjectNode) done(null, "GET", "/openapi.json", null).path("paths");
+    ObjectNode paths = (ObjectNode) done(null, "GET", "/openapi.json", null).path("paths");
     for (Map.Entry<String, JsonNode> path : paths.properties()) {
       for (String method : ((ObjectNode) path.getValue()).propertyNames()) {
         routes.add(method.toUpperCase(Locale.ROOT) + " " + path.getKey());
@@ -315,7 +314,9 @@ class RouteWallsTest {
     });
   }
 
-  /** A request for the same route, with ids that belong to somebody and with ids that never were. */
+  /**
+   * A request for the same route, with ids that belong to somebody and with ids that never were.
+   */
   private record Probe(String route, String theirs, String nobodys, @Nullable String body) {}
 
   private Stream<Probe> probes() {
@@ -336,7 +337,8 @@ class RouteWallsTest {
   private Map<String, String> strangers() {
     Map<String, String> none = new TreeMap<>();
     victims.forEach((name, id) ->
-        none.put(name, Uuid7.parse(id).isPresent() ? Uuid7.next().toString() : "x" + id.substring(1)));
+        none.put(
+            name, Uuid7.parse(id).isPresent() ? Uuid7.next().toString() : "x" + id.substring(1)));
     return none;
   }
 
@@ -363,7 +365,8 @@ class RouteWallsTest {
           .isEqualTo(anonymous(nobodys.body(), idsIn(probe)));
       assertThat(theirs.headers().map().keySet()).isEqualTo(nobodys.headers().map().keySet());
     }
-    assertThat(done(victimKey, "GET", "/admin/agents/secret-agent", null).path("paused").asBoolean())
+    assertThat(
+            done(victimKey, "GET", "/admin/agents/secret-agent", null).path("paused").asBoolean())
         .isFalse();
     done(victimKey, "GET", "/threads/secret-thread", null);
   }
@@ -426,6 +429,67 @@ class RouteWallsTest {
   }
 
   @Test
+  void who_did_what_is_read_in_pages_by_the_tenant_s_admins_only() {
+    String admin = keys.get(Who.ADMIN);
+    addAgent(admin, "audited");
+    done(admin, "POST", "/threads", "{\"thread_id\":\"audited-thread\"}");
+    done(admin, "DELETE", "/threads/audited-thread", null);
+    send(admin, "DELETE", "/admin/agents/never-was", null);
+    JsonNode page = done(admin, "GET", "/admin/audit?limit=3", null);
+    assertThat(page.path("entries"))
+        .extracting(
+            entry -> entry.path("action").asString() + " " + entry.path("outcome").asString())
+        .containsExactly("agent.remove refused", "agent.remove asked", "thread.delete asked");
+    assertThat(page.path("entries").toString()).doesNotContain("audited-thread");
+    JsonNode next =
+        done(
+            admin,
+            "GET",
+            "/admin/audit?limit=1&cursor=" + page.path("next_cursor").asString(),
+            null);
+    assertThat(next.path("entries").path(0).path("subject").asString()).isEqualTo("agent:audited");
+    assertThat(
+            done(admin, "GET", "/admin/audit?thread=audited-thread", null).path("entries").size())
+        .isEqualTo(1);
+    assertThat(done(victimKey, "GET", "/admin/audit", null).toString()).doesNotContain("audited");
+  }
+
+  @Test
+  void over_a_limit_is_429_with_the_time_to_come_back_and_shows_in_status() {
+    String key = organization("limited");
+    done(
+        keys.get(Who.OPERATOR),
+        "POST",
+        "/admin/organizations/limited/limits",
+        "{\"queued\":0,\"streams\":3}");
+    addAgent(key, "own");
+    HttpResponse<String> full =
+        send(key, "POST", "/runs", "{\"assistant_id\":\"own\",\"input\":\"hi\"}");
+    assertThat(full.statusCode()).isEqualTo(429);
+    assertThat(full.headers().firstValue("retry-after")).contains("1");
+    assertThat(Json.parse(full.body()).path("code").asString()).isEqualTo("too_many_queued");
+    JsonNode limits = done(key, "GET", "/admin/status", null).path("limits");
+    assertThat(limits.path("queued").path("max").asInt(-1)).isZero();
+    assertThat(limits.path("streams").path("max").asInt()).isEqualTo(3);
+    assertThat(send(null, "GET", "/metrics", null).body())
+        .containsPattern("turnkeeper_limited [1-9]");
+    done(
+        keys.get(Who.OPERATOR), "POST", "/admin/organizations/limited/limits", "{\"queued\":null}");
+    done(key, "POST", "/runs", "{\"assistant_id\":\"own\",\"input\":\"hi\"}");
+  }
+
+  @Test
+  void answers_may_not_be_framed_sniffed_cached_or_read_by_other_origins() {
+    var headers = send(keys.get(Who.READER), "GET", "/admin/whoami", null).headers();
+    assertThat(headers.firstValue("x-frame-options")).contains("DENY");
+    assertThat(headers.firstValue("x-content-type-options")).contains("nosniff");
+    assertThat(headers.firstValue("cache-control")).contains("no-store");
+    assertThat(headers.firstValue("content-security-policy").orElse(""))
+        .contains("default-src 'none'");
+    assertThat(headers.firstValue("access-control-allow-origin")).isEmpty();
+  }
+
+  @Test
   void another_tenant_s_id_takes_as_long_as_one_that_never_existed() {
     String attacker = keys.get(Who.ADMIN);
     for (String route : List.of("GET /threads/{thread_id}", "GET /admin/runs/{run_id}")) {
@@ -436,9 +500,7 @@ class RouteWallsTest {
         nobodys.add(nanos(attacker, fill(route, strangers())));
       }
       double ratio = (double) median(theirs) / median(nobodys);
-      assertThat(ratio)
-          .as(route)
-          .isBetween(1 / TIMING_FACTOR_MAX, TIMING_FACTOR_MAX);
+      assertThat(ratio).as(route).isBetween(1 / TIMING_FACTOR_MAX, TIMING_FACTOR_MAX);
     }
   }
 

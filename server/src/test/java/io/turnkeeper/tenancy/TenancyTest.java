@@ -8,6 +8,7 @@ import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.Uuid7;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.db.DbTest;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -208,5 +209,78 @@ class TenancyTest {
     assertThat(paused.pausedBy()).isEqualTo("ann");
     assertThat(tenancy.resume(name).pausedAt()).isNull();
     assertThat(tenancy.organizations()).extracting(Organization::name).contains(name);
+  }
+
+  private static Tenancy.NewLimits limits(String what, long max) {
+    Optional<Tenancy.Limit> limit = Optional.of(new Tenancy.Limit(max));
+    return new Tenancy.NewLimits(
+        Optional.empty(),
+        what.equals("requests") ? limit : Optional.empty(),
+        what.equals("streams") ? limit : Optional.empty(),
+        what.equals("queued") ? limit : Optional.empty(),
+        Optional.empty());
+  }
+
+  @Test
+  void requests_over_the_limit_of_a_key_or_its_organization_come_back_later() {
+    Tenancy.Founded founded = found();
+    long before = tenancy.limited();
+    Optional<String> key = sent(founded.adminKey());
+    tenancy.limitKey(
+        founded.organization().id(), founded.adminKey().key().id(), limits("requests", 2));
+    tenancy.admit(key, "a");
+    tenancy.admit(key, "a");
+    assertThatThrownBy(() -> tenancy.admit(key, "a"))
+        .isInstanceOfSatisfying(
+            Refusal.Limited.class,
+            limited -> assertThat(limited.retryAfter()).isEqualTo(Duration.ofMillis(500)));
+    nanos.addAndGet(Duration.ofMillis(500).toNanos());
+    tenancy.admit(key, "a");
+    tenancy.limit(founded.organization().name(), limits("requests", 1));
+    nanos.addAndGet(Duration.ofSeconds(2).toNanos());
+    tenancy.admit(key, "a");
+    assertThatThrownBy(() -> tenancy.admit(key, "a")).hasMessageContaining("organization");
+    assertThat(tenancy.limited() - before).isEqualTo(2);
+  }
+
+  @Test
+  void streams_over_the_limit_are_refused_until_one_is_over() {
+    Tenancy.Founded founded = found();
+    tenancy.limit(founded.organization().name(), limits("streams", 1));
+    Caller caller = tenancy.authenticate(sent(founded.adminKey()));
+    Runnable over = tenancy.openStream(caller);
+    assertThat(tenancy.usage(caller).streams()).isEqualTo(1);
+    assertThatThrownBy(() -> tenancy.openStream(caller)).isInstanceOf(Refusal.Limited.class);
+    over.run();
+    tenancy.openStream(caller).run();
+    assertThat(tenancy.usage(caller).streams()).isZero();
+  }
+
+  @Test
+  void queued_runs_over_the_limit_are_refused_also_between_two_counts() {
+    Tenancy.Founded founded = found();
+    tenancy.limit(founded.organization().name(), limits("queued", 2));
+    Caller caller = tenancy.authenticate(sent(founded.adminKey()));
+    tenancy.mayQueue(caller, 2);
+    assertThatThrownBy(() -> tenancy.mayQueue(caller, 1)).isInstanceOf(Refusal.Limited.class);
+    nanos.addAndGet(Duration.ofSeconds(2).toNanos());
+    tenancy.mayQueue(caller, 1);
+  }
+
+  @Test
+  void wrong_keys_from_one_address_are_slowed_and_right_ones_are_not() {
+    NewKey right = found().adminKey();
+    Optional<String> wrong = Optional.of("tk_nonsense");
+    for (int i = 0; i < 10; i++) {
+      assertThatThrownBy(() -> tenancy.admit(wrong, "10.0.0.1"))
+          .isInstanceOf(Refusal.Unauthenticated.class);
+    }
+    assertThatThrownBy(() -> tenancy.admit(wrong, "10.0.0.1")).isInstanceOf(Refusal.Limited.class);
+    tenancy.admit(sent(right), "10.0.0.1");
+    assertThatThrownBy(() -> tenancy.admit(wrong, "10.0.0.2"))
+        .isInstanceOf(Refusal.Unauthenticated.class);
+    nanos.addAndGet(Duration.ofMinutes(2).toNanos());
+    assertThatThrownBy(() -> tenancy.admit(wrong, "10.0.0.1"))
+        .isInstanceOf(Refusal.Unauthenticated.class);
   }
 }

@@ -3,17 +3,25 @@ package io.turnkeeper.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class TailTest {
   private static String tail(int bytesMax, List<String> values, String... written) {
-    Tail tail = new Tail(bytesMax, values);
+    Tail tail = new Tail(bytesMax, Secrets.inErrors(named(values)));
     for (String piece : written) {
       byte[] bytes = piece.getBytes(StandardCharsets.UTF_8);
       tail.write(bytes, bytes.length);
     }
     return tail.text();
+  }
+
+  private static Map<String, String> named(List<String> values) {
+    Map<String, String> named = new HashMap<>();
+    values.forEach(value -> named.put("NAME_" + named.size(), value));
+    return named;
   }
 
   @Test

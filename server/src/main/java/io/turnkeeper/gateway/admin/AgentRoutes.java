@@ -26,13 +26,26 @@ final class AgentRoutes {
 
   List<Route> routes() {
     return List.of(
-        Route.post("/admin/agents", guard.admin(this::add)),
+        Route.post("/admin/agents", guard.admin(agent("add"), this::add)),
         Route.get("/admin/agents", guard.reader(this::list)),
         Route.get("/admin/agents/{name}", guard.reader(this::show)),
-        Route.delete("/admin/agents/{name}", guard.admin(this::remove)),
+        Route.delete("/admin/agents/{name}", guard.admin(agent("remove"), this::remove)),
         Route.get("/admin/agents/{name}/versions", guard.reader(this::versions)),
-        Route.post("/admin/agents/{name}/pause", guard.admin(this::pause)),
-        Route.post("/admin/agents/{name}/resume", guard.admin(this::resume)));
+        Route.post("/admin/agents/{name}/pause", guard.admin(agent("pause"), this::pause)),
+        Route.post("/admin/agents/{name}/resume", guard.admin(agent("resume"), this::resume)),
+        Route.post(
+            "/admin/secrets/rotate",
+            guard.operator(new Guard.Deed("secrets.rotate", "secrets", NAME), this::rotate)));
+  }
+
+  private static Guard.Deed agent(String verb) {
+    return new Guard.Deed("agent." + verb, "agent", NAME);
+  }
+
+  private void rotate(Exchange exchange, Caller caller) {
+    Agents.Rotated rotated = agents.rotate();
+    exchange.json(
+        200, Json.object().put("sealed", rotated.sealed()).put("unreadable", rotated.unreadable()));
   }
 
   private void add(Exchange exchange, Caller caller) {

@@ -48,11 +48,16 @@ final class RunRoutes {
         Route.get("/admin/runs/{run_id}/why", guard.reader(this::why)),
         Route.get("/admin/runs/{run_id}/events", guard.reader(this::events)),
         Route.post("/admin/runs/{run_id}/cancel", guard.client(this::cancel)),
-        Route.post("/admin/threads/{thread_id}/pause", guard.admin(this::pause)),
-        Route.post("/admin/threads/{thread_id}/resume", guard.admin(this::resume)),
+        Route.post("/admin/threads/{thread_id}/pause", guard.admin(thread("pause"), this::pause)),
+        Route.post(
+            "/admin/threads/{thread_id}/resume", guard.admin(thread("resume"), this::resume)),
         Route.post(
             "/threads/{thread_id}/runs/{run_id}/permissions/{permission_id}",
             guard.client(this::answer)));
+  }
+
+  private static Guard.Deed thread(String verb) {
+    return new Guard.Deed("thread." + verb, "thread", "thread_id");
   }
 
   private void list(Exchange exchange, Caller caller) {

@@ -8,6 +8,8 @@ import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.queue.QueueDepth;
 import io.turnkeeper.tenancy.Caller;
+import io.turnkeeper.tenancy.Limits;
+import io.turnkeeper.tenancy.Usage;
 import java.util.List;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -31,8 +33,12 @@ final class StatusRoutes {
     return List.of(
         Route.get("/admin/status", guard.reader(this::status)),
         Route.get("/admin/replicas", guard.operator(this::replicas)),
-        Route.post("/admin/replicas/{id}/drain", guard.operator(this::drain)),
-        Route.post("/admin/replicas/{id}/cap", guard.operator(this::cap)));
+        Route.post("/admin/replicas/{id}/drain", guard.operator(replica("drain"), this::drain)),
+        Route.post("/admin/replicas/{id}/cap", guard.operator(replica("cap"), this::cap)));
+  }
+
+  private static Guard.Deed replica(String verb) {
+    return new Guard.Deed("replica." + verb, "replica", "id");
   }
 
   private void status(Exchange exchange, Caller caller) {
@@ -40,6 +46,7 @@ final class StatusRoutes {
     answer.put("version", cluster.version());
     answer.put("organization", caller.organizationName());
     answer.put("role", caller.role().wire());
+    answer.set("limits", limits(guard.usage(caller)));
     if (caller.operator()) {
       HealthRoutes.Slots slots = cluster.slots().get();
       answer.put("reserved_conversation_locks", slots.held());
@@ -108,6 +115,19 @@ final class StatusRoutes {
       Fields.put(node, "started_at", replica.startedAt());
     }
     return list;
+  }
+
+  /** Each limit that there is, with what is used of it. */
+  private static ObjectNode limits(Usage usage) {
+    Limits limits = usage.limits();
+    ObjectNode node = Json.object();
+    node.put("requests_per_second", limits.requestsPerSecond());
+    node.putObject("streams").put("used_here", usage.streams()).put("max", limits.streams());
+    node.putObject("queued").put("used", usage.queued()).put("max", limits.queued());
+    node.putObject("stored_bytes")
+        .put("used", usage.storedBytes())
+        .put("max", limits.storedBytes());
+    return node;
   }
 
   private static ObjectNode queue(QueueDepth depth) {

@@ -81,6 +81,7 @@ final class RunRoutes {
     if (resume != null) {
       return resume(caller, thread, request, resume);
     }
+    guard.mayQueue(caller, 1);
     Accepted accepted =
         conversations.post(request.turn(caller.organization(), thread, exchange, ""));
     Run run =
@@ -263,6 +264,7 @@ final class RunRoutes {
             "nothing_to_resume", "command.resume", "a run without a thread waits for nobody");
       }
     }
+    guard.mayQueue(caller, requests.size());
     int place = 0;
     for (RunRequest request : requests) {
       // One key for the batch is a key of its own for each of its runs.

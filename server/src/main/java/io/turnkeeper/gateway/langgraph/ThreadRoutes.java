@@ -48,7 +48,9 @@ final class ThreadRoutes {
         Route.post("/threads/count", guard.reader(this::count)),
         Route.get("/threads/{thread_id}", guard.reader(this::get)),
         Route.patch("/threads/{thread_id}", guard.client(this::update)),
-        Route.delete("/threads/{thread_id}", guard.client(this::delete)),
+        Route.delete(
+            "/threads/{thread_id}",
+            guard.client(new Guard.Deed("thread.delete", "thread", ID), this::delete)),
         Route.post("/threads/{thread_id}/copy", guard.client(this::copy)),
         Route.get("/threads/{thread_id}/state", guard.reader(this::state)),
         Route.post("/threads/{thread_id}/state", guard.client(this::updateState)),

@@ -3,6 +3,7 @@ package io.turnkeeper.gateway.admin;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.turnkeeper.agents.Agents;
+import io.turnkeeper.agents.Vault;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
@@ -58,6 +59,10 @@ class AdminRoutesTest {
           Map.entry("POST /admin/keys", Who.ADMIN),
           Map.entry("GET /admin/keys", Who.ADMIN),
           Map.entry("DELETE /admin/keys/{id}", Who.ADMIN),
+          Map.entry("POST /admin/keys/{id}/limits", Who.ADMIN),
+          Map.entry("GET /admin/audit", Who.ADMIN),
+          Map.entry("POST /admin/organizations/{name}/limits", Who.OPERATOR),
+          Map.entry("POST /admin/secrets/rotate", Who.OPERATOR),
           Map.entry("POST /admin/organizations", Who.OPERATOR),
           Map.entry("GET /admin/organizations", Who.OPERATOR),
           Map.entry("POST /admin/organizations/{name}/pause", Who.OPERATOR),
@@ -107,7 +112,7 @@ class AdminRoutesTest {
 
   AdminRoutesTest(Db db, @TempDir Path data) {
     tenancy = new Tenancy(db, Clock.system());
-    Agents agents = new Agents(db);
+    Agents agents = new Agents(db, Vault.of(List.of(new byte[32])));
     orchestrator = orchestrator(db, agents, data);
     keys.put(Who.OPERATOR, tenancy.bootstrap(key -> {}).orElseThrow().text());
     Tenancy.Founded founded = tenancy.createOrganization("acme", null);
