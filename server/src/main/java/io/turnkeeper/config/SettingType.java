@@ -106,7 +106,7 @@ record SettingType<T>(String range, Function<String, T> parse, Function<T, Strin
     return new SettingType<>(
         "a path",
         text ->
-            text.isBlank()
+            text.isEmpty()
                 ? Optional.empty()
                 : Optional.of(Path.of(text).toAbsolutePath().normalize()),
         path -> path.map(Path::toString).orElse(""));

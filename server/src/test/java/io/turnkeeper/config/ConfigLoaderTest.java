@@ -22,6 +22,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class ConfigLoaderTest {
   private static final ConfigLoader.Machine MACHINE = new ConfigLoader.Machine(2, 8L << 30);
 
+  private static final String KEY = "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc3RzLW9ubHk=";
+
   /** Each setting with two good values besides its default, and one that is out of range. */
   private static final List<Example> EXAMPLES =
       List.of(
@@ -37,6 +39,8 @@ class ConfigLoaderTest {
           new Example("lease.ttl", "10s", "5m", "900ms"),
           new Example("lease.grace", "50ms", "2s", "49ms"),
           new Example("lease.heartbeat", "100ms", "500ms", "2m"),
+          new Example("tls-cert", "/etc/a.crt", "/etc/b.crt", "\0"),
+          new Example("tls-key", "/etc/a.key", "/etc/b.key", "\0"),
           new Example("http.body-max", "1KiB", "64MiB", "65MiB"),
           new Example("http.streams-max", "1", "5", "0"),
           new Example("cors.origins", "https://a.example", "*", "ftp://a"),
@@ -46,12 +50,18 @@ class ConfigLoaderTest {
           new Example("worker.memory-budget", "64MiB", "8GiB", "1MiB"),
           new Example("worker.cancel-grace", "100ms", "10m", "11m"),
           new Example("worker.term-grace", "100ms", "10m", "99ms"),
+          new Example("secrets.key", KEY, KEY + "," + KEY, "c2hvcnQ="),
           new Example("log.format", "json", "text", "xml"),
           new Example("log.level", "debug", "error", "loud"));
 
   @TempDir private Path home;
 
   record Example(String name, String one, String other, String wrong) {
+    /** Secrets are never shown. */
+    String shown(String value) {
+      return name.equals("secrets.key") ? "***" : value;
+    }
+
     String env() {
       return "TURNKEEPER_" + name.toUpperCase(java.util.Locale.ROOT).replaceAll("[.-]", "_");
     }
@@ -96,7 +106,7 @@ class ConfigLoaderTest {
 
     assertThat(shown(load(needed(example, Map.of()), Map.of()), example.name()))
         .extracting(ConfigLoader.Shown::value, ConfigLoader.Shown::source)
-        .containsExactly(example.one(), file().toString());
+        .containsExactly(example.shown(example.one()), file().toString());
   }
 
   @ParameterizedTest
@@ -110,7 +120,7 @@ class ConfigLoaderTest {
                 load(needed(example, Map.of(example.env(), example.other())), Map.of()),
                 example.name()))
         .extracting(ConfigLoader.Shown::value, ConfigLoader.Shown::source)
-        .containsExactly(example.other(), example.env());
+        .containsExactly(example.shown(example.other()), example.env());
   }
 
   @ParameterizedTest
@@ -120,7 +130,7 @@ class ConfigLoaderTest {
 
     assertThat(shown(load(env, Map.of(example.name(), example.other())), example.name()))
         .extracting(ConfigLoader.Shown::value, ConfigLoader.Shown::source)
-        .containsExactly(example.other(), "flag");
+        .containsExactly(example.shown(example.other()), "flag");
   }
 
   @ParameterizedTest
@@ -255,6 +265,10 @@ class ConfigLoaderTest {
     Map<String, String> all = new HashMap<>(env);
     if (example.name().equals("session-database-url")) {
       all.put("TURNKEEPER_DATABASE_URL", "postgresql://main/x");
+    }
+    if (example.name().startsWith("tls-")) {
+      all.putIfAbsent("TURNKEEPER_TLS_CERT", "/etc/c.crt");
+      all.putIfAbsent("TURNKEEPER_TLS_KEY", "/etc/c.key");
     }
     return all;
   }
