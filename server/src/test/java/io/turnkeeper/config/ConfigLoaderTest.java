@@ -266,9 +266,10 @@ class ConfigLoaderTest {
     if (example.name().equals("session-database-url")) {
       all.put("TURNKEEPER_DATABASE_URL", "postgresql://main/x");
     }
-    if (example.name().startsWith("tls-")) {
-      all.putIfAbsent("TURNKEEPER_TLS_CERT", "/etc/c.crt");
-      all.putIfAbsent("TURNKEEPER_TLS_KEY", "/etc/c.key");
+    switch (example.name()) {
+      case "tls-cert" -> all.put("TURNKEEPER_TLS_KEY", "/etc/c.key");
+      case "tls-key" -> all.put("TURNKEEPER_TLS_CERT", "/etc/c.crt");
+      default -> {}
     }
     return all;
   }

@@ -28,16 +28,26 @@ class PlansTest {
 
   /** Those whose answer itself is long, or that only a person asks for. */
   private static final Map<String, String> MAY_READ_MUCH =
-      Map.of(
-          "ClusterSql.LIST", "an operator's page: replicas of the last hour, and what they hold",
-          "ConversationSql.COUNT", "counts an organization's threads by what they hold",
-          "ConversationSql.SEARCH", "an order that is computed: reads an organization's threads",
-          "ConversationSql.SEARCH_CREATED", "pinned below, with its limit",
-          "LeaseSql.COUNT_RUNNING", "as many as the caps let run at once",
-          "LeaseSql.MARK_TAKEN", "a takeover: what the dead replica held",
-          "ReadSql.DEPTH", "a scrape: what waits and what is held, but nothing idle",
-          "ReadSql.LEASES", "what a replica holds",
-          "ReadSql.RUNS", "pinned below, with its limit");
+      Map.ofEntries(
+          Map.entry(
+              "ClusterSql.LIST",
+              "an operator's page: replicas of the last hour, and what they hold"),
+          Map.entry("ConversationSql.COUNT", "counts an organization's threads by what they hold"),
+          Map.entry(
+              "ConversationSql.SEARCH",
+              "an order that is computed: reads an organization's threads"),
+          Map.entry("ConversationSql.SEARCH_CREATED", "pinned below, with its limit"),
+          Map.entry("LeaseSql.COUNT_RUNNING", "as many as the caps let run at once"),
+          Map.entry("LeaseSql.MARK_TAKEN", "a takeover: what the dead replica held"),
+          Map.entry("ReadSql.DEPTH", "a scrape: what waits and what is held, but nothing idle"),
+          Map.entry("ReadSql.LEASES", "what a replica holds"),
+          Map.entry("ReadSql.RUNS", "pinned below, with its limit"),
+          Map.entry(
+              "UsageSql.QUEUED",
+              "only for a tenant with a limit on it, once a second: what waits, of all tenants"),
+          Map.entry(
+              "UsageSql.STORED",
+              "only for a tenant with a limit on it, aside, every two minutes: all that it has"));
 
   private final Db db;
   private final Map<String, Long> withFew;
