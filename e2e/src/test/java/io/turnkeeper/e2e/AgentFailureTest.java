@@ -79,10 +79,27 @@ class AgentFailureTest {
   void an_agent_that_prints_something_else_than_the_protocol_and_ends() {
     JsonNode run =
         failureOf(
-            "chatty", List.of("/bin/sh", "-c", "echo 'need a licence' >&2; exit 7"), Map.of());
+            "chatty",
+            List.of("/bin/sh", "-c", "echo 'Welcome!'; echo 'need a licence' >&2; exit 7"),
+            Map.of());
 
     assertThat(run.get("status").asString()).isEqualTo("failed");
     assertThat(run.at("/error/message").asString()).contains("7").contains("need a licence");
+  }
+
+  @Test
+  void an_agent_that_prints_something_else_than_the_protocol_and_stays() {
+    JsonNode run =
+        failureOf(
+            "talker",
+            List.of("/bin/sh", "-c", "echo 'Welcome! Type /help'; sleep 1000"),
+            Map.of("start_timeout_ms", 2_000));
+
+    assertThat(run.get("status").asString()).isEqualTo("failed");
+    assertThat(run.at("/error/message").asString())
+        .contains("no protocol message within 2000 ms")
+        .contains("Welcome! Type /help")
+        .contains("--acp");
   }
 
   @Test
@@ -94,6 +111,7 @@ class AgentFailureTest {
             Map.of("kind", "command", "run_timeout_ms", 2_000));
 
     assertThat(run.get("status").asString()).isEqualTo("timeout");
-    assertThat(run.at("/error/message").asString()).isNotBlank();
+    assertThat(run.at("/error/code").asString()).isEqualTo("run_timeout");
+    assertThat(run.at("/error/message").asString()).isEqualTo("the run did not end within 2 s");
   }
 }

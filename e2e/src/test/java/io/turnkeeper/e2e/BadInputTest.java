@@ -23,6 +23,7 @@ import tools.jackson.databind.JsonNode;
 @Tag("e2e")
 class BadInputTest {
   private static final String RUNS = "/threads/{thread}/runs";
+  private static final String NEW_THREAD = "/threads/not-yet-there/runs";
   private static final String INPUT =
       "\"input\":{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
 
@@ -57,7 +58,30 @@ class BadInputTest {
     return new Bad(what, RUNS, body, status, field);
   }
 
-  static Stream<Bad> bad() {
+  private static Bad webhook(String to) {
+    return run("a webhook to " + to, ",\"webhook\":\"" + to + "\"", 422, "webhook");
+  }
+
+  /** With a thread that the same request would make. */
+  private static Stream<Bad> alsoForANewThread(Bad bad) {
+    boolean run = bad.path().equals(RUNS) && bad.body().startsWith("{\"assistant_id\":\"");
+    return run && bad.body().endsWith("}")
+        ? Stream.of(
+            bad,
+            new Bad(
+                bad.what() + ", for a new thread",
+                NEW_THREAD,
+                "{\"if_not_exists\":\"create\"," + bad.body().substring(1),
+                bad.status(),
+                bad.field()))
+        : Stream.of(bad);
+  }
+
+  static Stream<Bad> everywhere() {
+    return bad().flatMap(BadInputTest::alsoForANewThread);
+  }
+
+  private static Stream<Bad> bad() {
     return Stream.of(
         new Bad("no JSON", RUNS, "hello", 400, ""),
         new Bad("half a JSON", RUNS, "{\"assistant_id\":", 400, ""),
@@ -69,7 +93,12 @@ class BadInputTest {
         run("an unknown strategy", ",\"multitask_strategy\":\"maybe\"", 422, "multitask_strategy"),
         run("an unknown stream mode", ",\"stream_mode\":[\"nonsense\"]", 422, "stream_mode"),
         run("rollback", ",\"multitask_strategy\":\"rollback\"", 501, "multitask_strategy"),
-        run("a webhook to a private address", ",\"webhook\":\"http://10.0.0.1/x\"", 422, "webhook"),
+        webhook("http://10.0.0.1/x"),
+        webhook("http://localhost/x"),
+        webhook("http://[::1]/x"),
+        webhook("http://169.254.169.254/latest"),
+        webhook("http://[::ffff:10.0.0.1]/x"),
+        webhook("http://[::ffff:7f00:1]/x"),
         run("metadata that is no object", ",\"metadata\":7", 422, "metadata"),
         new Bad("no agent", RUNS, "{" + INPUT + "}", 422, "assistant_id"),
         new Bad(
@@ -102,7 +131,7 @@ class BadInputTest {
   }
 
   @ParameterizedTest
-  @MethodSource("bad")
+  @MethodSource("everywhere")
   void is_refused_in_words_and_leaves_nothing(Bad bad) {
     int runs = count("/admin/runs?limit=100", "runs");
     String threads = replica.post("/threads/count", Map.of()).expect(200).text();
@@ -114,7 +143,12 @@ class BadInputTest {
         .as("code in %s", answer.text())
         .isNotEmpty();
     assertThat(answer.body().path("status").asInt()).isEqualTo(bad.status());
-    assertThat(answer.body().path("field").asString("")).startsWith(bad.field());
+    String field = answer.body().path("field").asString("");
+    if (bad.field().isEmpty()) {
+      assertThat(field).isEmpty();
+    } else {
+      assertThat(field).matches(bad.field() + "([.\\[].*)?");
+    }
     assertThat(count("/admin/runs?limit=100", "runs")).as("runs").isEqualTo(runs);
     assertThat(replica.post("/threads/count", Map.of()).expect(200).text()).isEqualTo(threads);
   }
@@ -122,6 +156,22 @@ class BadInputTest {
   private static int count(String path, String list) {
     JsonNode answer = replica.get(path).expect(200).body();
     return answer.get(list).size();
+  }
+
+  @Test
+  void an_id_of_ten_kilobytes_in_a_path_is_refused_in_words_and_leaves_nothing() {
+    String threads = replica.post("/threads/count", Map.of()).expect(200).text();
+    String runs = "/threads/" + "x".repeat(10_240) + "/runs";
+    String body = "{\"if_not_exists\":\"create\",\"assistant_id\":\"cat\"," + INPUT + "}";
+
+    Turnkeeper.Answer read = replica.get(runs).expect(404);
+    Turnkeeper.Answer written = replica.postRaw(runs, body).expect(404);
+
+    for (Turnkeeper.Answer answer : List.of(read, written)) {
+      assertThat(answer.body().path("code").asString()).isEqualTo("thread_not_found");
+      assertThat(answer.text().length()).as("the id is not thrown back whole").isLessThan(2_000);
+    }
+    assertThat(replica.post("/threads/count", Map.of()).expect(200).text()).isEqualTo(threads);
   }
 
   @Test

@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -48,9 +50,49 @@ class OperationsTest {
           List.of("/health/live", "/health/ready", "/ok", "/info", "/openapi.json")) {
         replica.send(replica.request(path).setHeader("x-api-key", "").GET().build()).expect(200);
       }
-      assertThat(replica.get("/health/orchestrator").expect(200).body().isObject()).isTrue();
-      assertThat(replica.get("/metrics").expect(200).text()).contains("# TYPE turnkeeper_");
+      JsonNode slots = replica.get("/health/orchestrator").expect(200).body();
+      assertThat(slots.path("reserved_conversation_locks").isInt()).as("%s", slots).isTrue();
+      assertThat(slots.path("cap").asInt()).isPositive();
+      assertThat(slots.path("near_cap").isBoolean()).isTrue();
+
+      replica.addAgent(
+          Map.of(
+              "name",
+              "keeps",
+              "kind",
+              "command",
+              "command",
+              List.of("/bin/sh", "-c", "cat > \"$HOME/said\"; echo done")));
+      replica.ask(replica.newThread(), "keeps", "hi");
+      String scraped = replica.get("/metrics").expect(200).text();
+      for (String metric : documentedMetrics()) {
+        assertThat(scraped.lines().filter(line -> !line.startsWith("#")))
+            .as("samples of %s", metric)
+            .anyMatch(line -> line.matches(metric + "[{ ].*"));
+      }
     }
+  }
+
+  /** The first column of the page's table of metrics, each name whole, as patterns. */
+  private static List<String> documentedMetrics() {
+    List<String> metrics = new ArrayList<>();
+    String page = Turnkeeper.read(Path.of("..", "docs", "operations.md"));
+    for (String row : page.lines().filter(it -> it.matches("\\| `(turnkeeper|jvm)_.*")).toList()) {
+      Matcher name = Pattern.compile("`([^`]+)`").matcher(row.split("\\|")[1]);
+      while (name.find()) {
+        String metric = name.group(1).replaceFirst("\\{.*", "");
+        if (metric.startsWith("_")) {
+          // Another ending of the one before it.
+          metric = metrics.getLast().replaceFirst("_[a-z]+$", metric);
+        }
+        metrics.add(
+            metric.endsWith("_seconds") && name.group(1).contains("{")
+                ? metric + "_count"
+                : metric.replace("*", "\\w+"));
+      }
+    }
+    assertThat(metrics).hasSizeGreaterThan(15);
+    return metrics;
   }
 
   @Test
@@ -99,7 +141,7 @@ class OperationsTest {
 
       Ended refused = up("up", "--port", port, "--data", scratch.resolve("data").toString());
 
-      assertThat(refused.status()).isNotZero();
+      assertThat(refused.status()).isEqualTo(1);
       assertThat(refused.output().lines().filter(it -> it.startsWith("turnkeeper")))
           .singleElement()
           .asString()
