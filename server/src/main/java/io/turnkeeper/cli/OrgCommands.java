@@ -82,6 +82,31 @@ final class OrgCommands extends Group {
         answer -> screen().fields((ObjectNode) answer.path("limits")));
   }
 
+  @Command(
+      name = "pause",
+      description = "Start no more of an organization's runs; they wait.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper orgs pause acme")
+  int pause(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+    return turn(server, name, "pause");
+  }
+
+  @Command(
+      name = "resume",
+      description = "Start an organization's runs again.",
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper orgs resume acme")
+  int resume(@Mixin ServerOptions server, @Parameters(paramLabel = "NAME") String name) {
+    return turn(server, name, "resume");
+  }
+
+  private int turn(ServerOptions server, String name, String verb) {
+    return act(
+        server,
+        api -> api.post("/admin/organizations/" + Api.segment(name) + "/" + verb, null),
+        answer -> screen().line("organization " + name + ": " + verb + "d"));
+  }
+
   /** The limits that are named. */
   static final class Limiting {
     @Option(names = "--max-running", paramLabel = "N", description = "Runs at once; more wait.")

@@ -108,8 +108,9 @@ final class RunReads {
       return new Why.Ended(status, RunRows.instant(row, "finished_at"));
     }
     if (status != RunStatus.PENDING) {
+      // The mailbox changed last when this attempt began, or another replica took it over.
       return new Why.Running(
-          status, row.getInt("replica_id"), address(row), RunRows.instant(row, "started_at"));
+          status, row.getInt("replica_id"), address(row), RunRows.instant(row, "changed_at"));
     }
     UUID head = row.getObject("head_id", UUID.class);
     if (head != null && !head.equals(run.value())) {
@@ -153,7 +154,10 @@ final class RunReads {
       }
     }
     String by = row.getString("paused_by");
-    return by == null ? null : new Why.Paused("conversation", by, null);
+    boolean since = "paused".equals(row.getString("state"));
+    return by == null
+        ? null
+        : new Why.Paused("conversation", by, since ? RunRows.instant(row, "changed_at") : null);
   }
 
   private static Why capped(Tx tx, OrganizationId organization, ResultSet row) throws SQLException {

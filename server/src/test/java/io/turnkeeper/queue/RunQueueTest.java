@@ -357,7 +357,14 @@ class RunQueueTest {
     RunId held = enqueue(run(one));
     assertThat(truth(tx -> queue.pause(tx, one, "ops"))).isTrue();
     assertThat(claim(5)).isEmpty();
-    assertThat(why(held)).isEqualTo(new Why.Paused("conversation", "ops", null));
+    assertThat(why(held))
+        .isInstanceOfSatisfying(
+            Why.Paused.class,
+            paused -> {
+              assertThat(paused.what()).isEqualTo("conversation");
+              assertThat(paused.by()).isEqualTo("ops");
+              assertThat(paused.since()).isNotNull();
+            });
     assertThat(number(tx -> queue.liftHeld(tx, 100).moved())).isZero();
     assertThat(truth(tx -> queue.resume(tx, one))).isTrue();
     assertThat(claim(5)).hasSize(1);
@@ -457,6 +464,43 @@ class RunQueueTest {
     RunId high = enqueue(run(conversation("high"), b -> b.priority = 5));
     assertThat(claim(1).getFirst().run().id()).isEqualTo(high);
     assertThat(claim(1).getFirst().run().id()).isEqualTo(low);
+  }
+
+  @Test
+  void why_says_who_holds_it_and_since_when_this_attempt_runs() {
+    Conversation one = conversation("one");
+    RunId first = enqueue(run(one));
+    RunId second = enqueue(run(one));
+    Claimed claimed = claim(1).getFirst();
+    settle(claimed.lease(), first, RunStatus.COMPLETED);
+    assertThat(why(second))
+        .isInstanceOfSatisfying(
+            Why.Held.class, held -> assertThat(held.replica()).isEqualTo(replica));
+    things(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).runs().keySet());
+    db.inTx(tx -> queue.requeue(tx, claimed.lease(), second, new Again(Duration.ZERO, true)));
+    Instant before = db.inTx(tx -> tx.query("SELECT clock_timestamp()").mapTo(Instant.class).one());
+    things(tx -> queue.startNext(tx, replica, List.of(claimed.lease())).runs().keySet());
+    assertThat(why(second))
+        .isInstanceOfSatisfying(
+            Why.Running.class, running -> assertThat(running.since()).isAfterOrEqualTo(before));
+  }
+
+  @Test
+  void why_names_the_organization_when_that_is_paused_or_full() {
+    set("UPDATE organizations SET max_running = 1 WHERE id = :id");
+    enqueue(run(conversation("one")));
+    RunId second = enqueue(run(conversation("two")));
+    assertThat(claim(5)).hasSize(1);
+    assertThat(claim(5)).isEmpty();
+    assertThat(why(second)).isEqualTo(new Why.Capped("organization", 1, 1));
+    set("UPDATE organizations SET paused_at = now(), paused_by = 'ops' WHERE id = :id");
+    assertThat(why(second))
+        .isInstanceOfSatisfying(
+            Why.Paused.class, paused -> assertThat(paused.what()).isEqualTo("organization"));
+  }
+
+  private void set(String sql) {
+    db.useTx(tx -> tx.update(sql).bind("id", organization.value()).execute());
   }
 
   @Test

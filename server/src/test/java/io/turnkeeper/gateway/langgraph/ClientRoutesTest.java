@@ -656,4 +656,39 @@ class ClientRoutesTest {
     call("DELETE", run, null, 204);
     call("GET", run, null, 404);
   }
+
+  @Test
+  void everything_that_is_served_is_described_and_nothing_else() throws IOException {
+    JsonNode document = call("GET", "/openapi.json", null, 200);
+    JsonNode schemas = document.path("components").path("schemas");
+    List<String> served = new ArrayList<>();
+    document
+        .path("paths")
+        .properties()
+        .forEach(path ->
+            path.getValue()
+                .properties()
+                .forEach(operation -> {
+                  String name =
+                      operation.getKey().toUpperCase(java.util.Locale.ROOT) + " " + path.getKey();
+                  served.add(name);
+                  assertThat(operation.getValue().path("summary").asString()).as(name).isNotBlank();
+                }));
+    document
+        .findValues("$ref")
+        .forEach(ref ->
+            assertThat(schemas.has(ref.asString().replace("#/components/schemas/", "")))
+                .as(ref.asString())
+                .isTrue());
+    try (InputStream in = getClass().getResourceAsStream("/openapi/operations.json")) {
+      JsonNode described =
+          Json.parse(
+              new String(java.util.Objects.requireNonNull(in).readAllBytes(), StandardCharsets.UTF_8));
+      assertThat(described.path("operations").propertyNames())
+          .containsExactlyInAnyOrderElementsOf(served);
+    }
+    // What the SDK sends most is described to the field.
+    assertThat(schemas.path("RunCreate").path("properties").propertyNames())
+        .contains("assistant_id", "input", "multitask_strategy", "expires_after_seconds");
+  }
 }
