@@ -406,7 +406,9 @@ public final class Conversations {
     if (message != null && !message.status().terminal()) {
       tools
           .db()
-          .inTx(tx -> tools.queue().live(tx, organization, message.conversation().key()))
+          .inTx(
+              organization,
+              tx -> tools.queue().live(tx, organization, message.conversation().key()))
           .stream()
           .filter(run -> run.turn() < message.turn())
           .forEach(run -> cancel(organization, run.id(), "interrupted by a new message"));

@@ -191,7 +191,7 @@ class RouteWallsTest {
     var inputs =
         new ConfigLoader.Inputs(
             Map.of(), flags, Optional.empty(), data, ConfigLoader.Machine.here());
-    server = Server.start(ConfigLoader.load(inputs).settings());
+    server = Server.start(ConfigLoader.load(inputs).settings(), (at, admin) -> {});
     keys.put(Who.OPERATOR, server.newAdminKey().orElseThrow());
     keys.put(Who.ADMIN, organization("attacker"));
     for (Who who : List.of(Who.CLIENT, Who.READER)) {

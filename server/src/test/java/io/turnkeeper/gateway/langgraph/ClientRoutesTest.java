@@ -683,7 +683,8 @@ class ClientRoutesTest {
     try (InputStream in = getClass().getResourceAsStream("/openapi/operations.json")) {
       JsonNode described =
           Json.parse(
-              new String(java.util.Objects.requireNonNull(in).readAllBytes(), StandardCharsets.UTF_8));
+              new String(
+                  java.util.Objects.requireNonNull(in).readAllBytes(), StandardCharsets.UTF_8));
       assertThat(described.path("operations").propertyNames())
           .containsExactlyInAnyOrderElementsOf(served);
     }
