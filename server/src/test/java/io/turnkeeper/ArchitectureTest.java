@@ -227,6 +227,7 @@ class ArchitectureTest {
   }
 
   @Test
+  @Promise(1)
   void only_the_queue_makes_a_lease() {
     noClasses()
         .that(resideOutside("queue"))

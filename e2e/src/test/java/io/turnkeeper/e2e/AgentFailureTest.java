@@ -21,6 +21,7 @@ import tools.jackson.databind.JsonNode;
  * time.
  */
 @Tag("e2e")
+@Promise(10)
 class AgentFailureTest {
   private static final Duration IN_TIME = Duration.ofSeconds(20);
 

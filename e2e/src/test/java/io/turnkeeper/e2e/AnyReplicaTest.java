@@ -16,6 +16,7 @@ import tools.jackson.databind.JsonNode;
 /** A client may talk to any replica about any run, whichever holds it. */
 @Tag("e2e")
 @Tag("external")
+@Promise(7)
 class AnyReplicaTest {
   /** Far below the slowest poll: that a notification did it. */
   private static final Duration SOON = Duration.ofSeconds(3);
@@ -63,6 +64,7 @@ class AnyReplicaTest {
   }
 
   @Test
+  @Promise(4)
   void a_stream_elsewhere_keeps_up_with_the_agent() {
     Scene scene = scene("{\"label\": \"%s\", \"chunks\": 100, \"every\": 20}");
     try (Follower there = Follower.start(scene.thread(), scene.run(), scene.other());

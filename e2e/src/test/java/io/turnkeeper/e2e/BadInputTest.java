@@ -21,6 +21,7 @@ import tools.jackson.databind.JsonNode;
  * trace.
  */
 @Tag("e2e")
+@Promise(9)
 class BadInputTest {
   private static final String RUNS = "/threads/{thread}/runs";
   private static final String NEW_THREAD = "/threads/not-yet-there/runs";
@@ -183,6 +184,7 @@ class BadInputTest {
   }
 
   @Test
+  @Promise(8)
   void a_thread_of_another_organization_is_as_good_as_none() {
     String key =
         replica

@@ -3,6 +3,7 @@ package io.turnkeeper.e2e;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -182,6 +183,7 @@ class CliTest {
     String port = replica.url().substring(replica.url().lastIndexOf(':') + 1);
     Ended samePort =
         onlyLocal("up", "--port", port, "--data", scratch.resolve("port").toString()).expect(1);
+    assertThat(samePort.err().lines()).hasSize(1);
     assertThat(samePort.err()).contains("cannot listen on").contains("--port");
   }
 
@@ -264,7 +266,8 @@ class CliTest {
                 "--database-url",
                 "postgresql://me:hunter2@127.0.0.1:1/x")
             .expect(1);
-    assertThat(refused.err().lines().filter(line -> line.startsWith("turnkeeper: ")))
+    assertThat(refused.out()).isEmpty();
+    assertThat(refused.err().lines())
         .singleElement()
         .asString()
         .contains("127.0.0.1:1")
@@ -304,6 +307,11 @@ class CliTest {
       Awaitility.await("the agent answers")
           .atMost(WITHIN)
           .until(() -> Turnkeeper.read(out).contains("kill -9"));
+      // What is looked for below can be seen.
+      assertThat(processesOf(temp))
+          .anySatisfy(line -> assertThat(line).contains("worker.Warden"))
+          .anySatisfy(line -> assertThat(line).contains("demo.DemoAgent"))
+          .anySatisfy(line -> assertThat(line).contains("postgres"));
       new ProcessBuilder("kill", "-INT", Long.toString(demo.pid())).start().waitFor();
       assertThat(demo.waitFor(WITHIN.toSeconds(), TimeUnit.SECONDS)).isTrue();
       assertThat(demo.exitValue()).isNotZero();
@@ -318,10 +326,52 @@ class CliTest {
       assertThat(left.filter(path -> path.getFileName().toString().startsWith("turnkeeper")))
           .isEmpty();
     }
-    assertThat(
-            ProcessHandle.allProcesses()
-                .filter(process -> process.info().commandLine().orElse("").contains(temp + "/")))
-        .isEmpty();
+    assertThat(processesOf(temp)).isEmpty();
+  }
+
+  /**
+   * The command lines of all that was started with the directory's name in its arguments or its
+   * environment: an agent has it in its HOME, a warden in its arguments.
+   */
+  private static List<String> processesOf(Path temp) {
+    return ProcessHandle.allProcesses()
+        .filter(process -> process.pid() != ProcessHandle.current().pid())
+        .map(process -> Path.of("/proc", Long.toString(process.pid())))
+        .filter(
+            process -> (text(process, "cmdline") + text(process, "environ")).contains(temp + "/"))
+        .map(process -> process + " " + text(process, "cmdline").replace('\0', ' '))
+        .toList();
+  }
+
+  private static String text(Path process, String file) {
+    try {
+      return Files.readString(process.resolve(file), StandardCharsets.ISO_8859_1);
+    } catch (IOException goneOrNotOurs) {
+      return "";
+    }
+  }
+
+  @Test
+  void a_demo_that_cannot_do_a_step_says_which_and_why() throws Exception {
+    Path temp = Files.createDirectories(scratch.resolve("tmp-small"));
+    // No file may grow beyond a megabyte: there is no room for a database.
+    List<String> words = new ArrayList<>(List.of("sh", "-c", "ulimit -f 2048; exec \"$@\"", "sh"));
+    words.addAll(demoCommand(temp));
+    Ended demo = ended(words).expect(1);
+    assertThat(demo.err()).contains("the demo failed in step 1: ").doesNotContain("this is a bug");
+    assertThat(demo.out()).doesNotContain("Done in");
+    assertNothingIsLeft(temp);
+  }
+
+  @Test
+  void a_demo_without_a_place_for_its_files_says_what_to_set() throws Exception {
+    Path file = Files.writeString(scratch.resolve("no-directory"), "");
+    Ended demo = demo(file).expect(1);
+    assertThat(demo.err().lines())
+        .filteredOn(line -> line.startsWith("turnkeeper"))
+        .singleElement()
+        .asString()
+        .contains(file.toString(), "TMPDIR");
   }
 
   /** Whoever starts the tests in the background has them ignore interrupts, and their children. */
@@ -332,8 +382,9 @@ class CliTest {
   }
 
   private static List<String> demoCommand(Path temp) {
-    List<String> command = new ArrayList<>(Turnkeeper.command("demo"));
-    command.add(1, "-Djava.io.tmpdir=" + temp);
+    List<String> command = new ArrayList<>(List.of("env", "TMPDIR=" + temp));
+    command.addAll(Turnkeeper.command("demo"));
+    command.add(3, "-Djava.io.tmpdir=" + temp);
     return command;
   }
 

@@ -18,6 +18,7 @@ import tools.jackson.databind.JsonNode;
 /** Connections to the database that are cut, one by one and all at once, or fall silent. */
 @Tag("e2e")
 @Tag("external")
+@Promise(1)
 class CutConnectionsTest {
   private static final String LONG = "{\"label\": \"%s\", \"chunks\": %d, \"every\": 20}";
 

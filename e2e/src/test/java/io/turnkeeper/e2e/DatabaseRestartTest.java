@@ -17,6 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** The database itself goes away under load, and comes back; or another takes its place. */
 @Tag("e2e")
 @Tag("external")
+@Promise(2)
 class DatabaseRestartTest {
   private static final Duration GOES_ON_WITHIN = Duration.ofSeconds(5);
   private static final Duration SLACK = Duration.ofSeconds(3);

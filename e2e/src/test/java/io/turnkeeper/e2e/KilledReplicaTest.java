@@ -24,6 +24,7 @@ import tools.jackson.databind.JsonNode;
  */
 @Tag("e2e")
 @Tag("external")
+@Promise({2, 5})
 class KilledReplicaTest {
   /** More for the distribution: {@code -Dturnkeeper.faults.trials=100}. */
   private static final int TRIALS = Integer.getInteger("turnkeeper.faults.trials", 5);

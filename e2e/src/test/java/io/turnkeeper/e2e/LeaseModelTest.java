@@ -22,6 +22,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * each model that lacks one of its rules.
  */
 @Tag("external")
+@Promise(1)
 class LeaseModelTest {
   private static final Path MODEL =
       Path.of("..", "docs", "lease-protocol", "lease.pml").toAbsolutePath().normalize();

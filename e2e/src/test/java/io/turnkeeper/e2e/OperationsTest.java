@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -139,22 +140,25 @@ class OperationsTest {
     try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       String port = Integer.toString(taken.getLocalPort());
 
-      Ended refused = up("up", "--port", port, "--data", scratch.resolve("data").toString());
+      Path data = scratch.resolve("data");
+
+      Ended refused = up("up", "--port", port, "--data", data.toString());
 
       assertThat(refused.status()).isEqualTo(1);
-      assertThat(refused.output().lines().filter(it -> it.startsWith("turnkeeper")))
-          .singleElement()
-          .asString()
-          .contains(port);
+      assertThat(refused.output().lines()).singleElement().asString().contains(port, "--port");
+      assertThat(data.resolve("postgres")).as("a database for nobody").doesNotExist();
     }
   }
 
   @Test
   void a_first_start_that_failed_has_not_used_up_the_admin_key() throws Exception {
     Path data = scratch.resolve("data");
-    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      up("up", "--port", Integer.toString(taken.getLocalPort()), "--data", data.toString());
-    }
+    // A directory where the key is to be kept: the start fails at its last step.
+    Path inTheWay = Files.createDirectories(data.resolve("credentials").resolve("x"));
+    Ended failed = up("up", "--port", "0", "--data", data.toString());
+    assertThat(failed.status()).isEqualTo(1);
+    assertThat(failed.output()).contains("cannot write").doesNotContain("tk_");
+    Turnkeeper.removeTree(inTheWay.getParent());
 
     try (Turnkeeper replica = Turnkeeper.start(data)) {
       replica.get("/admin/agents").expect(200);
@@ -162,6 +166,7 @@ class OperationsTest {
   }
 
   @Test
+  @Promise(2)
   void accepted_runs_end_after_the_replica_was_killed_and_no_agent_is_left() {
     String mark = UUID.randomUUID().toString();
     try (Turnkeeper replica = Turnkeeper.start(scratch.resolve("data"))) {

@@ -20,6 +20,7 @@ import tools.jackson.databind.JsonNode;
  */
 @Tag("e2e")
 @Tag("external")
+@Promise(1)
 class PausedReplicaTest {
   private static final Duration TAKEN_WITHIN = Service.TTL.plusSeconds(1);
   private static final Duration PAUSE = Service.TTL.multipliedBy(3);

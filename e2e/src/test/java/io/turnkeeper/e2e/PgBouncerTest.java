@@ -18,6 +18,7 @@ import tools.jackson.databind.JsonNode;
  */
 @Tag("e2e")
 @Tag("external")
+@Promise(2)
 class PgBouncerTest {
   /** Fewer than the replicas' pools hold at least: without the pooler there would be more. */
   private static final int SERVER_SESSIONS = 2;

@@ -2,15 +2,20 @@ package io.turnkeeper.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -24,6 +29,7 @@ import tools.jackson.databind.JsonNode;
  * must hold the first turn.
  */
 @Tag("external")
+@Promise(2)
 class PublishedAgentsTest {
   private static final String FIRST = "My dog is called Rex.";
   private static final String SECOND = "What is my dog called?";
@@ -79,7 +85,16 @@ class PublishedAgentsTest {
                     "OPENCODE_DISABLE_DEFAULT_PLUGINS",
                     "1",
                     "npm_config_offline",
-                    "true")));
+                    "true")),
+            state ->
+                assertThat(state)
+                    .as("a database with a write-ahead log, under HOME")
+                    .anySatisfy(file -> {
+                      assertThat(file.toString()).endsWith("-wal");
+                      assertThat(state)
+                          .contains(Path.of(file.toString().replaceFirst("-wal$", "")));
+                      assertThat(Files.size(file)).isPositive();
+                    }));
     assertThat(restored).isIn("resume", "load");
   }
 
@@ -93,9 +108,10 @@ class PublishedAgentsTest {
              "general":{"enableAutoUpdate":false,"enableAutoUpdateNotification":false},
              "privacy":{"usageStatisticsEnabled":false}}\
             """);
+    Path seen = scratch.resolve("seen");
+    Map<Path, String> before = new TreeMap<>();
     // Version 0.61 overwrites its session file before it looks for it, so its own load may fail;
-    // then
-    // the transcript is replayed.
+    // then the transcript is replayed. So its files are looked at as it finds them when it starts.
     String restored =
         remembers(
             Map.of(
@@ -104,7 +120,15 @@ class PublishedAgentsTest {
                 "kind",
                 "acp",
                 "command",
-                List.of(Npm.program("gemini"), "--acp", "--model", "gemini-2.5-flash"),
+                List.of(
+                    "/bin/sh",
+                    "-c",
+                    "rm -rf \"$0\"; cp -R \"$HOME\" \"$0\"; exec \"$@\"",
+                    seen.toString(),
+                    Npm.program("gemini"),
+                    "--acp",
+                    "--model",
+                    "gemini-2.5-flash"),
                 "start_timeout_ms",
                 60_000,
                 "env",
@@ -114,19 +138,55 @@ class PublishedAgentsTest {
                     "GOOGLE_GEMINI_BASE_URL",
                     "http://127.0.0.1:" + modelPort,
                     "GEMINI_CLI_SYSTEM_SETTINGS_PATH",
-                    settings.toString())));
+                    settings.toString())),
+            state -> {
+              assertThat(sessions(seen)).as("the first start finds nothing").isEmpty();
+              Path home = home(state);
+              before.putAll(sessions(home));
+            });
+    assertThat(before.values()).anySatisfy(text -> assertThat(text).contains(FIRST));
+    assertThat(sessions(seen)).as("what the second start finds").isEqualTo(before);
     assertThat(restored).isIn("resume", "load", "replay");
   }
 
+  private static Path home(List<Path> state) {
+    return state.stream()
+        .filter(file -> file.getFileName().toString().equals("home"))
+        .min(Comparator.comparing(Path::getNameCount))
+        .orElseThrow();
+  }
+
+  /** Gemini CLI's files of its sessions in a HOME, and what is in them. */
+  private static Map<Path, String> sessions(Path home) throws IOException {
+    Map<Path, String> texts = new TreeMap<>();
+    try (Stream<Path> files = Files.walk(home)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        if (file.getFileName().toString().startsWith("session-")) {
+          texts.put(home.relativize(file), Files.readString(file, StandardCharsets.ISO_8859_1));
+        }
+      }
+    }
+    return texts;
+  }
+
+  /** A look at the files that an agent left, while it is still there. */
+  private interface Look {
+    void at(List<Path> state) throws Exception;
+  }
+
   /** Returns how the second turn's worker came back to the conversation. */
-  private String remembers(Map<String, Object> agent) throws Exception {
+  private String remembers(Map<String, Object> agent, Look look) throws Exception {
     String name = (String) agent.get("name");
     try (Turnkeeper replica = Turnkeeper.start(scratch.resolve("data"))) {
       replica.addAgent(agent);
       String thread = replica.newThread();
       turn(replica, thread, name, FIRST);
+      try (Stream<Path> state = Files.walk(replica.data().resolve("conversations"))) {
+        look.at(state.toList());
+      }
       replica.stop();
       replica.wipeWorkingFiles();
+      assertThat(replica.data().resolve("conversations")).doesNotExist();
       int asked = requests().size();
       replica.start();
 

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Each replica is stopped and started again, one after the other, while clients go on. */
 @Tag("e2e")
 @Tag("external")
+@Promise(2)
 class RollingRestartTest {
   /** By hand on a quiet machine: {@code -Dturnkeeper.faults.rate=50}. */
   private static final int PER_SECOND = Integer.getInteger("turnkeeper.faults.rate", 6);

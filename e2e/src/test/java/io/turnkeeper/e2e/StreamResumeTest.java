@@ -25,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
  * replica.
  */
 @Tag("e2e")
+@Promise(4)
 class StreamResumeTest {
   private record Frame(String id, String event, String data) {}
 

@@ -43,6 +43,7 @@ final class DemoCommand implements Callable<Integer> {
   private static final int LOG_LINES_SHOWN = 30;
 
   private final Screen screen;
+  private final Path temporary;
   private final UUID thread = UUID.randomUUID();
   private final long started = System.nanoTime();
   private final CountDownLatch cleaned = new CountDownLatch(1);
@@ -53,11 +54,13 @@ final class DemoCommand implements Callable<Integer> {
 
   DemoCommand(Shell shell) {
     this.screen = shell.screen();
+    String wanted = shell.env().getOrDefault("TMPDIR", "");
+    this.temporary = Path.of(wanted.isBlank() ? System.getProperty("java.io.tmpdir") : wanted);
   }
 
   @Override
   public Integer call() throws Exception {
-    DemoScratch scratch = new DemoScratch();
+    DemoScratch scratch = new DemoScratch(temporary);
     Thread onInterrupt =
         new Thread(
             () -> {
@@ -83,9 +86,7 @@ final class DemoCommand implements Callable<Integer> {
     }
     Path directory = scratch.directory();
     check(!Files.exists(directory), "the scratch directory is still there: " + directory);
-    check(
-        DemoScratch.processes(directory.toString()).isEmpty(),
-        "processes of the demo are still running");
+    check(scratch.leftProcesses().isEmpty(), "processes of the demo are still running");
     farewell();
     return ExitCode.OK.status();
   }

@@ -11,6 +11,7 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
@@ -30,8 +31,18 @@ final class DemoScratch {
   private @Nullable EmbeddedPostgres postgres;
   private boolean cleaned;
 
-  DemoScratch() throws IOException {
-    this.directory = Files.createTempDirectory("turnkeeper-demo-");
+  /**
+   * @param temporary where it goes: the JVM's own choice passes over TMPDIR
+   */
+  DemoScratch(Path temporary) {
+    try {
+      this.directory = Files.createTempDirectory(temporary, "turnkeeper-demo-");
+    } catch (IOException unusable) {
+      throw new Failure(
+          ExitCode.FAILED,
+          "the demo cannot make its scratch directory in %s: set TMPDIR to a directory that you may write to"
+              .formatted(temporary));
+    }
   }
 
   Path directory() {
@@ -90,10 +101,19 @@ final class DemoScratch {
     if (postgres != null) {
       postgres.close();
     }
-    for (long left : processes(directory.toString())) {
-      ProcessHandle.of(left).ifPresent(ProcessHandle::destroyForcibly);
+    Set<Long> left = leftProcesses();
+    for (long one : left) {
+      ProcessHandle.of(one).ifPresent(ProcessHandle::destroyForcibly);
     }
+    gone(left);
     delete(directory);
+  }
+
+  /** Replicas, wardens, agents and PostgreSQL. */
+  Set<Long> leftProcesses() {
+    Set<Long> all = new HashSet<>(processes(directory.toString()));
+    all.addAll(processes(marker()));
+    return all;
   }
 
   /** The processes that carry a word in their arguments, without this one. */

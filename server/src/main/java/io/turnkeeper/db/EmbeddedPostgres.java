@@ -87,7 +87,8 @@ public final class EmbeddedPostgres implements AutoCloseable {
       Files.createDirectories(directory);
       AsWho asWho = AsWho.choose(directory, binaries);
       stopLeftBehind(directory);
-      if (!Files.exists(directory.resolve("data").resolve("PG_VERSION"))) {
+      boolean first = !Files.exists(directory.resolve("data").resolve("PG_VERSION"));
+      if (first) {
         initialize(directory, binaries, asWho);
       }
       String version = Files.readString(directory.resolve("data").resolve("PG_VERSION")).strip();
@@ -97,7 +98,12 @@ public final class EmbeddedPostgres implements AutoCloseable {
             "%s was made by PostgreSQL %s and this release has %s; move it away, or dump it with the release that made it"
                 .formatted(directory, version, MAJOR));
       }
-      return launch(directory, binaries, asWho);
+      EmbeddedPostgres started = launch(directory, binaries, asWho);
+      if (first) {
+        // Only now: a start that is refused says why, in one line, and nothing else.
+        log.info("made a database in {}", directory);
+      }
+      return started;
     } catch (IOException failed) {
       throw refused(
           "embedded_postgres", "cannot use %s: %s".formatted(directory, describe(failed)));
@@ -125,7 +131,6 @@ public final class EmbeddedPostgres implements AutoCloseable {
   }
 
   private static void initialize(Path directory, Path binaries, AsWho asWho) throws IOException {
-    log.info("making a database in {}", directory);
     byte[] random = new byte[24];
     new SecureRandom().nextBytes(random);
     Path password = directory.resolve("password");

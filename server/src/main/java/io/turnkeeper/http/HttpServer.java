@@ -10,6 +10,10 @@ import io.javalin.util.JavalinBindException;
 import io.javalin.util.JavalinException;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.telemetry.Metrics;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -72,16 +76,34 @@ public final class HttpServer implements AutoCloseable {
     try {
       javalin.start();
     } catch (JavalinBindException inUse) {
-      throw new Refusal.Unavailable(
-          "address_in_use",
-          "cannot listen on "
-              + config.host()
-              + ":"
-              + config.port()
-              + ": it is in use or not allowed; stop what holds it, or choose another port with --port",
-          Duration.ofSeconds(1));
+      throw cannotListen(config.host(), config.port());
     }
     return new HttpServer(javalin, streams);
+  }
+
+  /**
+   * Says early what {@link #start} would say in the end. Binds and lets go: what were only held
+   * would let clients connect and wait for a server that may never be there.
+   *
+   * @throws Refusal.Unavailable when the address cannot be bound; the message says what to do
+   */
+  public static void checkFree(String host, int port) {
+    try (ServerSocketChannel probe = ServerSocketChannel.open()) {
+      probe.bind(new InetSocketAddress(host, port));
+    } catch (IOException | UnresolvedAddressException taken) {
+      throw cannotListen(host, port);
+    }
+  }
+
+  private static Refusal cannotListen(String host, int port) {
+    return new Refusal.Unavailable(
+        "address_in_use",
+        "cannot listen on "
+            + host
+            + ":"
+            + port
+            + ": it is in use or not allowed; stop what holds it, or choose another port with --port",
+        Duration.ofSeconds(1));
   }
 
   /** The port that is bound. */

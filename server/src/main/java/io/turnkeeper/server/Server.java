@@ -122,6 +122,8 @@ public final class Server implements AutoCloseable {
 
   private void run() {
     Clock clock = Clock.system();
+    // Before a database is made for a replica that cannot be reached.
+    HttpServer.checkFree(settings.http().host(), settings.http().port());
     DatabaseUrl url = database();
     // A URL of its own for the session says that the other one leads through a pooler.
     Optional<DatabaseUrl> direct = settings.database().sessionUrl().map(DatabaseUrl::parse);
@@ -141,10 +143,11 @@ public final class Server implements AutoCloseable {
         owned(
             Workers.open(
                 WorkersConfig.of(
-                    UUID.randomUUID().toString(),
-                    settings.lease().ttl(),
-                    settings.worker().cancelGrace(),
-                    settings.worker().termGrace()),
+                        UUID.randomUUID().toString(),
+                        settings.lease().ttl(),
+                        settings.worker().cancelGrace(),
+                        settings.worker().termGrace())
+                    .at(settings.data()),
                 clock));
 
     Orchestrator conversations =

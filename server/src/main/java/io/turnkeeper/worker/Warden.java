@@ -35,7 +35,7 @@ final class Warden {
     this.silenceNanos = silence.toNanos();
   }
 
-  /** Arguments: the marker's prefix, and the longest silence in milliseconds. */
+  /** Arguments: the marker's prefix, the longest silence in milliseconds, and whose it is. */
   static void main(String[] args) throws IOException, InterruptedException {
     Warden warden = new Warden(args[0], Duration.ofMillis(Long.parseLong(args[1])));
     ProcessTable.find(ProcessHandle.current().pid()); // so that all it takes to kill is loaded now

@@ -80,7 +80,8 @@ final class WardenLink implements AutoCloseable {
             ownClassPath(),
             Warden.class.getName(),
             config.replica() + ".",
-            Long.toString(silenceMillis()));
+            Long.toString(silenceMillis()),
+            config.at().toString()); // for people and for tests: it is not read
     builder.environment().clear();
     builder.redirectError(ProcessBuilder.Redirect.DISCARD);
     try {

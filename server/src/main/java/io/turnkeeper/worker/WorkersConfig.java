@@ -1,5 +1,6 @@
 package io.turnkeeper.worker;
 
+import java.nio.file.Path;
 import java.time.Duration;
 
 /**
@@ -11,6 +12,7 @@ import java.time.Duration;
  * @param termGrace between TERM and KILL
  * @param lineBytesMax a longer line of stdout is skipped, with a warning
  * @param stderrTailBytes how much of the end of stderr an error message may quote
+ * @param at where the replica keeps its files; so a list of processes says whose a warden is
  */
 public record WorkersConfig(
     String replica,
@@ -18,7 +20,8 @@ public record WorkersConfig(
     Duration cancelGrace,
     Duration termGrace,
     int lineBytesMax,
-    int stderrTailBytes) {
+    int stderrTailBytes,
+    Path at) {
 
   private static final Duration GRACE = Duration.ofSeconds(5);
 
@@ -46,6 +49,11 @@ public record WorkersConfig(
   public static WorkersConfig of(
       String replica, Duration ttl, Duration cancelGrace, Duration termGrace) {
     return new WorkersConfig(
-        replica, ttl, cancelGrace, termGrace, LINE_BYTES_MAX, STDERR_TAIL_BYTES);
+        replica, ttl, cancelGrace, termGrace, LINE_BYTES_MAX, STDERR_TAIL_BYTES, Path.of(""));
+  }
+
+  public WorkersConfig at(Path data) {
+    return new WorkersConfig(
+        replica, ttl, cancelGrace, termGrace, lineBytesMax, stderrTailBytes, data);
   }
 }

@@ -3,6 +3,7 @@ package io.turnkeeper.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.db.DatabaseUrl;
 import io.turnkeeper.db.Db;
@@ -31,6 +32,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 @DbTest
+@Promise(1)
 class ClusterTest {
   private static final Duration TTL = Duration.ofSeconds(6);
   private static final Duration GRACE = Duration.ofMillis(400);

@@ -3,6 +3,7 @@ package io.turnkeeper.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Refusal;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,6 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
+@Promise(9)
 class ConfigLoaderTest {
   private static final ConfigLoader.Machine MACHINE = new ConfigLoader.Machine(2, 8L << 30);
 

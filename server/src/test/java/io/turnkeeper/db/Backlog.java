@@ -79,6 +79,22 @@ public final class Backlog {
         FROM generate_series(:from::int, :to::int) n, generate_series(1, 3) t
       """;
 
+  /**
+   * Ended runs of the same conversations, as they gather over time. Their ids grow, so that a
+   * million are soon there.
+   */
+  private static final String HISTORY =
+      """
+      INSERT INTO runs
+             (id, organization_id, agent_id, conversation_key, turn, status, attempt, epoch,
+              action_input, started_at, finished_at)
+      SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n * 16 + t), 12, '0'))::uuid,
+             md5('o' || n % 10)::uuid, md5('a' || n % 10 || '-' || n / 10 % 10)::uuid, n, t, 'completed', 1, 7, '{}',
+             now() - interval '2 h', now() - interval '2 h'
+        FROM generate_series(:from::int, :to::int) n
+        CROSS JOIN generate_series(6, 5 + :turns::int) t
+      """;
+
   private static final String LIVE_RUNS =
       """
       INSERT INTO runs
@@ -161,6 +177,23 @@ public final class Backlog {
           .list()
           .forEach(day -> tx.update("DROP TABLE " + day).execute());
     });
+  }
+
+  /** So many more ended runs for each conversation up to this key; then ANALYZE. */
+  public static void age(Db db, int to, int turns) {
+    for (int at = 1; at <= to; at += BATCH) {
+      int first = at;
+      db.useTx(tx -> {
+        tx.update("SET LOCAL session_replication_role = replica").execute();
+        tx.update("SET LOCAL synchronous_commit = off").execute();
+        tx.update(HISTORY)
+            .bind("from", first)
+            .bind("to", Math.min(to, first + BATCH - 1))
+            .bind("turns", turns)
+            .execute();
+      });
+    }
+    db.useTx(tx -> tx.update("ANALYZE runs").execute());
   }
 
   /** Conversations with these keys and all that hangs below them; then ANALYZE. */

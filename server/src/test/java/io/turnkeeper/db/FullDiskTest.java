@@ -3,6 +3,7 @@ package io.turnkeeper.db;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Refusal;
 import java.time.Duration;
 import java.util.List;
@@ -12,6 +13,7 @@ import org.junit.jupiter.api.Test;
 
 /** What a caller learns when the database has no room; {@code e2e} fills a disk indeed. */
 @DbTest
+@Promise(9)
 class FullDiskTest {
   private static final String FULL =
       """

@@ -80,7 +80,7 @@ public final class Plans {
   }
 
   /** Runs the statement in this transaction; the pages that it touched. */
-  static long pages(Tx tx, String sql, Map<String, ?> parameters) {
+  public static long pages(Tx tx, String sql, Map<String, ?> parameters) {
     JsonNode plan =
         Json.parse(
                 tx.query("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + sql)

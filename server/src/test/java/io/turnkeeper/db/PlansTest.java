@@ -2,6 +2,7 @@ package io.turnkeeper.db;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -15,16 +16,22 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Every statement of the product on a database of 100,000 conversations, 120,000 queued runs and
- * 300,000 ended ones: none reads a growing table from end to end, none sorts or hashes one, and
+ * Every statement of the product on a database of 100,000 conversations, 120,000 queued runs and a
+ * million ended ones: none reads a growing table from end to end, none sorts or hashes one, and
  * what claims and ticks touch does not grow with it.
  */
 @DbTest
+@Promise(6)
 class PlansTest {
   private static final Logger log = LoggerFactory.getLogger(PlansTest.class);
   private static final int FEW = 10_000;
   private static final int MANY = 100_000;
   private static final int SLOTS = 50;
+
+  /** More ended runs for each conversation: a million with the three that it has. */
+  private static final int TURNS_MORE = 7;
+
+  private static final long MILLION = 1_000_000;
 
   /** Those whose answer itself is long, or that only a person asks for. */
   private static final Map<String, String> MAY_READ_MUCH =
@@ -52,6 +59,7 @@ class PlansTest {
   private final Db db;
   private final Map<String, Long> withFew;
   private final Map<String, Long> withMany;
+  private final Map<String, Long> withMillion;
 
   PlansTest(Db db) {
     this.db = db;
@@ -60,6 +68,8 @@ class PlansTest {
     this.withFew = pages();
     Backlog.add(db, FEW + 1, MANY);
     this.withMany = pages();
+    Backlog.age(db, MANY, TURNS_MORE);
+    this.withMillion = pages();
   }
 
   @Test
@@ -110,6 +120,30 @@ class PlansTest {
       // not.
       assertThat(pages).as(name).isLessThan(Math.max(few * 3 + 20, 8 * SLOTS));
     });
+  }
+
+  @Test
+  void a_million_completed_runs_make_no_claim_slower() {
+    assertThat(ended()).isGreaterThanOrEqualTo(MILLION);
+    log.info("pages with 300,000 ended runs {}, with a million {}", withMany, withMillion);
+    for (String name : List.of("PICK", "GRANT", "HEADS")) {
+      long before = withMany.getOrDefault(name, 0L);
+      assertThat(before).as(name).isPositive();
+      // One level more in the indexes of what it starts.
+      assertThat(withMillion.getOrDefault(name, Long.MAX_VALUE))
+          .as("pages of %s; before %d", name, before)
+          .isLessThanOrEqualTo(before + before / 5 + 2 * SLOTS);
+    }
+    for (String name : List.of("LeaseSql.PICK", "LeaseSql.GRANT", "LeaseSql.HEADS")) {
+      assertThat(Plans.wrongs(Plans.generic(db, sql(name)))).as(name).isEmpty();
+    }
+  }
+
+  private long ended() {
+    return db.inTx(tx ->
+        tx.query("SELECT count(*) FROM runs WHERE finished_at IS NOT NULL")
+            .mapTo(Long.class)
+            .one());
   }
 
   /** The statements of a claim and of the ticks, and the pages that each touches. */

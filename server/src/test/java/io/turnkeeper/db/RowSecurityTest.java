@@ -3,6 +3,7 @@ package io.turnkeeper.db;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.OrganizationId;
 import java.time.Duration;
 import java.util.List;
@@ -19,6 +20,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  * another's, whether the server's user is a superuser or only owns its tables.
  */
 @DbTest
+@Promise(8)
 class RowSecurityTest {
   private static final OrganizationId OURS = new OrganizationId(UUID.randomUUID());
   private static final OrganizationId THEIRS = new OrganizationId(UUID.randomUUID());

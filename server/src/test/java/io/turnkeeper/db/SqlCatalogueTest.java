@@ -2,6 +2,7 @@ package io.turnkeeper.db;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -52,6 +53,7 @@ class SqlCatalogueTest {
   }
 
   @Test
+  @Promise(8)
   void every_statement_on_a_tenant_s_table_names_the_tenant_or_says_why_not(Db db) {
     Set<String> tables =
         new HashSet<>(

@@ -2,6 +2,7 @@ package io.turnkeeper.eventlog;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
@@ -35,6 +36,7 @@ import org.junit.jupiter.api.Timeout;
 /** Retention: whole days are dropped, and never one with a run that is still to come. */
 @DbTest
 @Timeout(60)
+@Promise(4)
 class EventLogTest {
   private static final Duration RETENTION = Duration.ofDays(30);
 

@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Conversation;
@@ -28,6 +29,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** The clocks of a run under way, by a clock that only this test moves. */
+@Promise(10)
 class ActiveRunTest {
   private static final Duration RUN = Duration.ofMinutes(10);
   private static final Duration PROGRESS = Duration.ofMinutes(2);

@@ -3,6 +3,7 @@ package io.turnkeeper.orchestrator;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 @Timeout(30)
+@Promise(2)
 class RunLogTest {
   private record Handed(Write write, CompletableFuture<Written> answer) {
     int seq() {
@@ -63,6 +65,7 @@ class RunLogTest {
           broken::add);
 
   @Test
+  @Promise(4)
   void events_are_numbered_behind_those_that_are_there() throws Exception {
     say(3);
     assertThat(List.of(next().seq(), next().seq(), next().seq())).containsExactly(5, 6, 7);

@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Json;
@@ -40,6 +41,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 @DbTest
 @Timeout(90)
+@Promise(2)
 class SlotsTest {
   private static final int CAP = 4;
 
@@ -165,6 +167,7 @@ class SlotsTest {
   }
 
   @Test
+  @Promise(9)
   void over_the_cap_work_waits_and_none_of_it_fails() {
     agent("slow", "sleep", "0.3");
     List<RunId> runs = new ArrayList<>();

@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
@@ -39,6 +40,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 @DbTest
 @Timeout(60)
+@Promise(5)
 class TakeoverTest {
   private final Db db;
   private final RunQueue queue = new RunQueue();

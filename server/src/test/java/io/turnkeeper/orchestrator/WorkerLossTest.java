@@ -2,6 +2,7 @@ package io.turnkeeper.orchestrator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import java.time.Duration;
 import java.util.List;
@@ -9,6 +10,7 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
 /** The whole table of what becomes of a run whose worker was lost. */
+@Promise(5)
 class WorkerLossTest {
   private static final WorkerLoss FAILS = new WorkerLoss.Fail();
   private static final WorkerLoss AT_ONCE = after(0);

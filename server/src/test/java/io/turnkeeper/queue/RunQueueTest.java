@@ -3,6 +3,7 @@ package io.turnkeeper.queue;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
@@ -54,6 +55,7 @@ class RunQueueTest {
   }
 
   @Test
+  @Promise(3)
   void turns_are_numbered_in_the_order_of_acceptance_also_within_one_batch() {
     Conversation one = conversation("one");
     Conversation two = conversation("two");
@@ -64,6 +66,7 @@ class RunQueueTest {
   }
 
   @Test
+  @Promise(3)
   void a_claim_takes_one_run_of_each_conversation_and_the_oldest_first() {
     Conversation one = conversation("one");
     RunId first = enqueue(run(one));
@@ -77,6 +80,7 @@ class RunQueueTest {
   }
 
   @Test
+  @Promise(1)
   void epochs_only_grow_and_a_stale_one_can_do_nothing() {
     Conversation one = conversation("one");
     enqueue(run(one));
@@ -105,6 +109,7 @@ class RunQueueTest {
   }
 
   @Test
+  @Promise(1)
   void a_replica_marked_dead_can_write_nothing() {
     enqueue(run(conversation("one")));
     Claimed claimed = claim(1).getFirst();
@@ -118,6 +123,7 @@ class RunQueueTest {
   }
 
   @Test
+  @Promise(2)
   void only_one_caller_gets_to_end_a_run() {
     enqueue(run(conversation("one")));
     Claimed claimed = claim(1).getFirst();
@@ -157,6 +163,7 @@ class RunQueueTest {
   }
 
   @Test
+  @Promise(3)
   void a_delayed_run_is_not_ready_until_its_time_and_holds_its_conversation() {
     Conversation one = conversation("one");
     RunId delayed = enqueue(run(one, builder -> builder.delay = Duration.ofHours(1)));
@@ -397,6 +404,7 @@ class RunQueueTest {
   }
 
   @Test
+  @Promise(1)
   void a_takeover_raises_every_epoch_and_hands_over_what_was_under_way() {
     Conversation busy = conversation("busy");
     Conversation idle = conversation("idle");

@@ -2,6 +2,7 @@ package io.turnkeeper.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.config.ConfigLoader;
 import io.turnkeeper.config.Settings;
 import io.turnkeeper.db.DatabaseUrl;
@@ -34,6 +35,7 @@ import org.slf4j.LoggerFactory;
 @DbTest
 @Tag("embedded")
 @Timeout(180)
+@Promise(6)
 class CostTest {
   private static final Logger log = LoggerFactory.getLogger(CostTest.class);
   private static final int HELD = 10_000;

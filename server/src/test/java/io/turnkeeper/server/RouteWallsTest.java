@@ -2,6 +2,7 @@ package io.turnkeeper.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Uuid7;
 import io.turnkeeper.config.ConfigLoader;
@@ -36,6 +37,7 @@ import tools.jackson.databind.node.ObjectNode;
 /** Every route of a whole replica, as every role and with every kind of another tenant's ids. */
 @DbTest
 @Timeout(120)
+@Promise(8)
 class RouteWallsTest {
   /** Who a route serves. Each includes those above it, except a row of its own making. */
   private enum Who {

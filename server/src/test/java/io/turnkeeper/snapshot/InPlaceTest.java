@@ -2,6 +2,7 @@ package io.turnkeeper.snapshot;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.db.Db;
@@ -41,6 +42,7 @@ class InPlaceTest {
   }
 
   @Test
+  @Promise(1)
   void a_stale_lease_does_not_replace_the_session() {
     LeaseToken lease = world.leased(world.replica());
     Path root = directory.resolve("state");

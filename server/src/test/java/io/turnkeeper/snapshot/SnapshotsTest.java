@@ -3,6 +3,7 @@ package io.turnkeeper.snapshot;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
@@ -101,6 +102,7 @@ class SnapshotsTest {
   }
 
   @Test
+  @Promise(1)
   void a_stale_epoch_stores_nothing() {
     World.write(home("a"), random(2, 300_000));
     world.takenOver(lease, world.replica());
@@ -109,6 +111,7 @@ class SnapshotsTest {
   }
 
   @Test
+  @Promise(1)
   void a_dead_replica_stores_nothing_and_a_draining_one_does() {
     World.write(home("a"), random(3, 300_000));
     state("dead");

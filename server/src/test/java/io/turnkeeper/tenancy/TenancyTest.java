@@ -3,6 +3,7 @@ package io.turnkeeper.tenancy;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.Uuid7;
@@ -21,6 +22,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
 
 @DbTest
+@Promise(8)
 class TenancyTest {
   private final AtomicLong nanos = new AtomicLong();
   private final Clock clock =

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.worker.WorkerSpec.Permissions;
@@ -38,7 +39,8 @@ final class AcpWorkerTest {
                 Duration.ofMillis(300),
                 Duration.ofMillis(300),
                 16 * 1024 * 1024,
-                8192),
+                8192,
+                Path.of("")),
             Clock.system());
   }
 
@@ -117,6 +119,7 @@ final class AcpWorkerTest {
   }
 
   @Test
+  @Promise(5)
   void the_agent_is_told_which_attempt_this_is_and_that_it_was_interrupted() throws Exception {
     try (Worker worker = start("echo")) {
       Recorder told = new Recorder();

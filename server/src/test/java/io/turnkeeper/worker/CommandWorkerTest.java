@@ -34,7 +34,8 @@ final class CommandWorkerTest {
                 Duration.ofMillis(300),
                 Duration.ofMillis(300),
                 1024 * 1024,
-                8192),
+                8192,
+                Path.of("")),
             Clock.system());
   }
 

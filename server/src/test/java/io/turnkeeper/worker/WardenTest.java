@@ -2,6 +2,7 @@ package io.turnkeeper.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Json;
 import java.io.BufferedReader;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Real processes: a JVM that owns workers is killed or stopped, and its workers must die. */
 @Timeout(60)
+@Promise(1)
 final class WardenTest {
   private static final Duration TTL = Duration.ofMillis(3000);
   private static final int SIGSTOP = 19;

@@ -3,6 +3,7 @@ package io.turnkeeper.gateway.langgraph;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
 import java.util.EnumSet;
@@ -14,6 +15,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
+@Promise(9)
 class RunRequestTest {
   private static RunRequest read(String fields) {
     String body = "{\"assistant_id\":\"echo\",\"input\":\"hi\"" + fields.replace('\'', '"') + "}";

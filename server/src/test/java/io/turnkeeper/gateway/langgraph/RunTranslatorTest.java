@@ -2,6 +2,7 @@ package io.turnkeeper.gateway.langgraph;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.turnkeeper.Promise;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.gateway.langgraph.RunTranslator.Frame;
 import java.util.ArrayList;
@@ -344,6 +345,7 @@ class RunTranslatorTest {
   }
 
   @Test
+  @Promise(4)
   void whoever_goes_on_from_any_id_gets_the_rest_each_frame_once() {
     for (int seed = 0; seed < SEEDS; seed++) {
       Random random = new Random(seed);
