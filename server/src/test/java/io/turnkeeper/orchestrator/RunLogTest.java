@@ -60,7 +60,8 @@ class RunLogTest {
             return answer.whenComplete((written, failure) -> {});
           },
           new RunLog.Place(lease, RunId.next(), 4),
-          broken::add);
+          broken::add,
+          io.turnkeeper.base.Clock.system());
 
   @Test
   void events_are_numbered_behind_those_that_are_there() throws Exception {
