@@ -17,6 +17,9 @@ import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
+import org.jdbi.v3.core.statement.ColonPrefixSqlParser;
+import org.jdbi.v3.core.statement.SqlParser;
+import org.jdbi.v3.core.statement.SqlStatements;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -41,6 +44,9 @@ public final class Db implements AutoCloseable {
 
   private static final Duration WARN_EVERY = Duration.ofSeconds(10);
   private static final Duration DISK_FULL_RETRY = Duration.ofSeconds(5);
+
+  /** Of all pools: what it has parsed it remembers. */
+  private static final SqlParser PARSER = new ColonPrefixSqlParser();
 
   private static final String ALL = "*";
   private static final String NAME_SCOPE =
@@ -69,6 +75,7 @@ public final class Db implements AutoCloseable {
     this.writers = writers;
     this.inUse = inUse;
     this.jdbi = Jdbi.create(inUse);
+    jdbi.getConfig(SqlStatements.class).setSqlParser(PARSER);
     jdbi.registerArrayType(UUID.class, "uuid");
     jdbi.registerArrayType(Long.class, "bigint");
     jdbi.registerArrayType(Integer.class, "integer");

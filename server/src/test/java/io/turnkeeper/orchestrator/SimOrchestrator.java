@@ -16,12 +16,13 @@ public final class SimOrchestrator {
   public record Made(ThreadFactory sessions, Supplier<RunId> runIds) {}
 
   public SimOrchestrator(
-      Orchestrator.Capabilities on,
-      Orchestrator.Limits limits,
-      Clock clock,
-      Made made) {
+      Orchestrator.Capabilities on, Orchestrator.Limits limits, Clock clock, Made made) {
     this.orchestrator =
-        new Orchestrator(on, limits, new Uncounted(), new Orchestrator.Ways(clock, made.sessions(), made.runIds()));
+        new Orchestrator(
+            on,
+            limits,
+            new Uncounted(),
+            new Orchestrator.Ways(clock, made.sessions(), made.runIds()));
   }
 
   public boolean dispatch() {

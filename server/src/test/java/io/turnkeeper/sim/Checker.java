@@ -138,7 +138,7 @@ final class Checker {
     this.ttl = ttl;
     this.grace = grace;
     this.database = database;
-    this.look = database.own().connection.prepareStatement(LOOK);
+    this.look = database.look(LOOK);
   }
 
   void engine(Engine on) {

@@ -131,8 +131,11 @@ class FencesTest {
             Fence.without("the fence of snapshots")
                 .where("SELECT EXISTS (", "AND state IN ('live', 'draining') FOR KEY SHARE", "")
                 .where(
-                    "SELECT EXISTS (", "AND m.epoch = ? AND m.state = 'leased'", "AND ? IS NOT NULL")
-                .where("SELECT EXISTS (", "JOIN fence ON fence.id = m.replica_id", "CROSS JOIN fence"),
+                    "SELECT EXISTS (",
+                    "AND m.epoch = ? AND m.state = 'leased'",
+                    "AND ? IS NOT NULL")
+                .where(
+                    "SELECT EXISTS (", "JOIN fence ON fence.id = m.replica_id", "CROSS JOIN fence"),
             Fault.CUT_OFF,
             Fault.PAUSE),
         under(
@@ -159,12 +162,18 @@ class FencesTest {
             Fault.PAUSE),
         under(
             Fence.without("the second look before a burial")
-                .where("locked AS MATERIALIZED", "SELECT clock_timestamp()", "SELECT true OR clock_timestamp()"),
+                .where(
+                    "locked AS MATERIALIZED",
+                    "SELECT clock_timestamp()",
+                    "SELECT true OR clock_timestamp()"),
             Fault.PAUSE,
             Fault.CUT_SESSION),
         under(
             Fence.without("the life of the replica that takes over")
-                .where("id = ? AND p.state IN ('live', 'draining') FOR KEY SHARE", "AND p.state IN ('live', 'draining') FOR KEY SHARE", ""),
+                .where(
+                    "id = ? AND p.state IN ('live', 'draining') FOR KEY SHARE",
+                    "AND p.state IN ('live', 'draining') FOR KEY SHARE",
+                    ""),
             Fault.PAUSE,
             Fault.CUT_OFF),
         new Case(Fence.without("self-fencing"), Plan.with(Fault.CUT_OFF).withoutDeadline()),

@@ -69,6 +69,8 @@ final class SimDatabase implements AutoCloseable {
       SET synchronous_commit = off;
       SET deadlock_timeout = '100ms';
       SET jit = off;
+      -- The same few rows for each seed: planning would cost more than the work.
+      SET plan_cache_mode = force_generic_plan;
       """;
 
   private static final String TABLES =
@@ -134,6 +136,7 @@ final class SimDatabase implements AutoCloseable {
   private final PreparedStatement blocked;
   private final PreparedStatement cancel;
   private final PreparedStatement news;
+  private @Nullable PreparedStatement look;
   private int resets;
 
   SimDatabase() throws SQLException {
@@ -155,6 +158,7 @@ final class SimDatabase implements AutoCloseable {
     Properties as = new Properties();
     url.user().ifPresent(user -> as.setProperty("user", user));
     url.password().ifPresent(password -> as.setProperty("password", password));
+    as.setProperty("prepareThreshold", "1");
     return DriverManager.getConnection(url.jdbcUrl(), as);
   }
 
@@ -223,6 +227,16 @@ final class SimDatabase implements AutoCloseable {
   void cancel(Physical physical) throws SQLException {
     cancel.setInt(1, physical.pid);
     cancel.execute();
+  }
+
+  /** Prepared once: each seed asks the same. */
+  PreparedStatement look(String sql) throws SQLException {
+    PreparedStatement made = look;
+    if (made == null) {
+      made = own.connection.prepareStatement(sql);
+      look = made;
+    }
+    return made;
   }
 
   /** As new. */

@@ -54,8 +54,7 @@ final class SimReader {
         .executor()
         .execute(() -> {
           try {
-            List<Event> page =
-                process.orchestrator.conversations().events(tenant, run, from, most);
+            List<Event> page = process.orchestrator.conversations().events(tenant, run, from, most);
             if (at == process) {
               take(page);
             }

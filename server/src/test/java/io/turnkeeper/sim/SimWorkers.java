@@ -131,11 +131,7 @@ final class SimWorkers implements WorkerPool {
       String words = process.name + "/" + now.attempt() + "/" + said + " ";
       process.engine().checker().said(now, words);
       ObjectNode update = Json.object().put("sessionUpdate", "agent_message_chunk");
-      update.set(
-          "content",
-          Json.object()
-              .put("type", "text")
-              .put("text", words));
+      update.set("content", Json.object().put("type", "text").put("text", words));
       speaking =
           new Actor(
                   process,
