@@ -42,19 +42,27 @@ final class Simulation {
   private static final int PROCESSES_MAX = 4;
 
   /** What a seed may do, and how much of it. */
-  record Plan(int steps, List<Fault> faults, Duration ownTtl) {
+  record Plan(int steps, List<Fault> faults, Duration ownTtl, boolean warden) {
     /** Every tenth seed takes longer. */
     static Plan standard(long seed) {
-      return new Plan(seed % 10 == 0 ? 400 : 120, List.of(Fault.values()), TTL);
+      return new Plan(seed % 10 == 0 ? 400 : 120, List.of(Fault.values()), TTL, true);
     }
 
     static Plan with(Fault... faults) {
-      return new Plan(300, List.of(faults), TTL);
+      return new Plan(300, List.of(faults), TTL, true);
     }
 
-    /** The first process does not notice by itself that it cannot show that it lives. */
+    /**
+     * The first process does not notice by itself that it cannot show that it lives; its warden
+     * does.
+     */
     Plan withoutDeadline() {
-      return new Plan(steps, faults, Duration.ofHours(1));
+      return new Plan(steps, faults, Duration.ofHours(1), warden);
+    }
+
+    /** Nor does its warden. */
+    Plan withoutWarden() {
+      return new Plan(steps, faults, ownTtl, false);
     }
   }
 
@@ -218,7 +226,7 @@ final class Simulation {
             : SimCluster.config(TTL, GRACE, HEARTBEAT);
     Duration skew = Duration.ofMinutes(random.nextInt(121) - 60);
     SimProcess process = new SimProcess(engine, "p" + ++made, data, config, skew);
-    process.wardenSilence = (made == 1 ? plan.ownTtl() : TTL).multipliedBy(2).dividedBy(3);
+    process.wardenSilence = (made == 1 && !plan.warden() ? plan.ownTtl() : TTL).multipliedBy(2).dividedBy(3);
     engine.processes.add(process);
     engine.note(process + " begins");
   }
