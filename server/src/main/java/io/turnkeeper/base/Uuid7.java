@@ -3,6 +3,7 @@ package io.turnkeeper.base;
 import java.security.SecureRandom;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.random.RandomGenerator;
 
 /** Time-ordered UUIDs, version 7 of RFC 9562. */
 public final class Uuid7 {
@@ -13,7 +14,12 @@ public final class Uuid7 {
 
   /** A new id from the wall clock's milliseconds and 74 random bits. */
   public static UUID next() {
-    return at(System.currentTimeMillis(), RANDOM.nextLong(), RANDOM.nextLong());
+    return next(System.currentTimeMillis(), RANDOM);
+  }
+
+  /** A new id of a millisecond, from that source of randomness. */
+  public static UUID next(long epochMillis, RandomGenerator random) {
+    return at(epochMillis, random.nextLong(), random.nextLong());
   }
 
   /** The smallest id of a millisecond: a bound for ranges over time. */

@@ -98,19 +98,29 @@ public final class Cluster implements AutoCloseable {
   private volatile @Nullable Integer wantedLeases;
 
   public Cluster(Db db, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
+    this(db, heart(sessionUrl, config), sessionUrl, config, member, clock);
+  }
+
+  /** With heartbeats over connections from elsewhere. */
+  Cluster(
+      Db db, Db heart, DatabaseUrl sessionUrl, ClusterConfig config, Member member, Clock clock) {
     this.db = db;
+    this.heart = heart;
     this.sessionUrl = sessionUrl;
     this.config = config;
     this.member = member;
     this.clock = clock;
-    Duration third = config.ttl().dividedBy(3);
     this.notifier = new Notifier(db, () -> me, () -> !alone && !fenced);
-    this.heart = Db.open(sessionUrl, 1, new Db.Waits(third, third, third));
     this.threads =
         List.of(
             thread("cluster", this::beatAndWatch),
             thread("cluster-deadline", this::holdDeadline),
             thread("cluster-takeover", this::takeOver));
+  }
+
+  private static Db heart(DatabaseUrl url, ClusterConfig config) {
+    Duration third = config.ttl().dividedBy(3);
+    return Db.open(url, 1, new Db.Waits(third, third, third));
   }
 
   /** Platform threads: work cannot starve them of a carrier. */
@@ -238,6 +248,17 @@ public final class Cluster implements AutoCloseable {
         return;
       }
     }
+  }
+
+  /** One step: tells the others what has gathered. */
+  void tellOthers() {
+    notifier.step();
+  }
+
+  /** Who is to be buried next, if anybody is: for who takes the steps by itself. */
+  OptionalInt nextSuspect() {
+    Integer next = suspects.poll();
+    return next == null ? OptionalInt.empty() : OptionalInt.of(next);
   }
 
   private void pause(Duration time) {

@@ -95,14 +95,33 @@ final class Notifier implements AutoCloseable {
 
   private void run() {
     for (Set<News> batch = take(); !batch.isEmpty(); batch = take()) {
-      try {
-        send(payloads(me.getAsInt(), batch));
-      } catch (Refusal.Unavailable away) {
-        log.debug("the database is away: {} news are not told", batch.size());
-      } catch (RuntimeException failed) {
-        log.warn("telling the other replicas failed", failed);
-      }
+      send(batch);
       LockSupport.parkNanos(WINDOW.toNanos());
+    }
+  }
+
+  /** Sends what has gathered, if anything has. */
+  void step() {
+    Set<News> batch;
+    lock.lock();
+    try {
+      batch = gathered;
+      gathered = new LinkedHashSet<>();
+    } finally {
+      lock.unlock();
+    }
+    if (!batch.isEmpty()) {
+      send(batch);
+    }
+  }
+
+  private void send(Set<News> batch) {
+    try {
+      send(payloads(me.getAsInt(), batch));
+    } catch (Refusal.Unavailable away) {
+      log.debug("the database is away: {} news are not told", batch.size());
+    } catch (RuntimeException failed) {
+      log.warn("telling the other replicas failed", failed);
     }
   }
 

@@ -7,13 +7,19 @@ import io.turnkeeper.base.Refusal;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.UUID;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
+import javax.sql.DataSource;
 import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
+import org.jdbi.v3.core.statement.ColonPrefixSqlParser;
+import org.jdbi.v3.core.statement.SqlParser;
+import org.jdbi.v3.core.statement.SqlStatements;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,13 +45,17 @@ public final class Db implements AutoCloseable {
   private static final Duration WARN_EVERY = Duration.ofSeconds(10);
   private static final Duration DISK_FULL_RETRY = Duration.ofSeconds(5);
 
+  /** Of all pools: what it has parsed it remembers. */
+  private static final SqlParser PARSER = new ColonPrefixSqlParser();
+
   private static final String ALL = "*";
   private static final String NAME_SCOPE =
       "SELECT set_config('turnkeeper.organization', " + Tx.Entry.parameter() + ", true)";
   private static final String NAME_SCOPE_AND_ROLE =
       NAME_SCOPE + ", set_config('role', '" + TenantRole.NAME + "', true)";
 
-  private final HikariDataSource pool;
+  private final @Nullable HikariDataSource pool;
+  private final ThreadFactory writers;
   private final Jdbi jdbi;
   private final InUse inUse;
 
@@ -57,9 +67,15 @@ public final class Db implements AutoCloseable {
   private final AtomicLong warnedNanos = new AtomicLong(System.nanoTime() - WARN_EVERY.toNanos());
 
   private Db(HikariDataSource pool) {
+    this(new InUse(pool, System::nanoTime), pool, Thread.ofPlatform().daemon().factory());
+  }
+
+  private Db(InUse inUse, @Nullable HikariDataSource pool, ThreadFactory writers) {
     this.pool = pool;
-    this.inUse = new InUse(pool);
+    this.writers = writers;
+    this.inUse = inUse;
     this.jdbi = Jdbi.create(inUse);
+    jdbi.getConfig(SqlStatements.class).setSqlParser(PARSER);
     jdbi.registerArrayType(UUID.class, "uuid");
     jdbi.registerArrayType(Long.class, "bigint");
     jdbi.registerArrayType(Integer.class, "integer");
@@ -120,6 +136,23 @@ public final class Db implements AutoCloseable {
     config.addDataSourceProperty("socketTimeout", silentSeconds);
     config.addDataSourceProperty("tcpKeepAlive", "true");
     return new Db(new HikariDataSource(config));
+  }
+
+  /**
+   * Connections from elsewhere; whoever gives them closes them.
+   *
+   * @param writers makes the threads of those that write in groups
+   * @param nanos a monotonic count of nanoseconds
+   */
+  static Db over(DataSource source, ThreadFactory writers, LongSupplier nanos) {
+    return new Db(new InUse(source, nanos), null, writers);
+  }
+
+  /** A thread for a writer of this database, not started. */
+  Thread writer(String name, Runnable task) {
+    Thread thread = writers.newThread(task);
+    thread.setName(name);
+    return thread;
   }
 
   /**
@@ -213,18 +246,20 @@ public final class Db implements AutoCloseable {
 
   /** Connections in use, and the most there may be. */
   public PoolUse poolUse() {
-    var bean = pool.getHikariPoolMXBean();
+    var bean = pool == null ? null : pool.getHikariPoolMXBean();
     return new PoolUse(
         bean == null ? 0 : bean.getActiveConnections(),
         bean == null ? 0 : bean.getThreadsAwaitingConnection(),
-        pool.getMaximumPoolSize());
+        pool == null ? 0 : pool.getMaximumPoolSize());
   }
 
   public record PoolUse(int active, int waiting, int max) {}
 
   @Override
   public void close() {
-    pool.close();
+    if (pool != null) {
+      pool.close();
+    }
   }
 
   /**
@@ -234,7 +269,7 @@ public final class Db implements AutoCloseable {
   private void distrustIdle() {
     long now = System.nanoTime();
     long last = distrustedNanos.get();
-    var bean = pool.getHikariPoolMXBean();
+    var bean = pool == null ? null : pool.getHikariPoolMXBean();
     if (bean != null
         && now - last > DISTRUST_EVERY.toNanos()
         && distrustedNanos.compareAndSet(last, now)) {

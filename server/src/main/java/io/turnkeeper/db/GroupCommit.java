@@ -66,7 +66,8 @@ public final class GroupCommit<I, R> implements AutoCloseable {
     this.batchMax = manner.batchMax();
     this.ordered = manner.ordered();
     this.write = write;
-    this.thread = Thread.ofPlatform().name(manner.name()).daemon().start(this::run);
+    this.thread = db.writer(manner.name(), this::run);
+    thread.start();
   }
 
   /**

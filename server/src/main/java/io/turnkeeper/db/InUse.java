@@ -5,6 +5,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongSupplier;
 import javax.sql.DataSource;
 import org.jdbi.v3.core.ConnectionFactory;
 import org.slf4j.Logger;
@@ -15,18 +16,23 @@ final class InUse implements ConnectionFactory {
   private static final Logger log = LoggerFactory.getLogger(InUse.class);
 
   private final DataSource pool;
+  private final LongSupplier nanos;
 
   /** Each with when it was taken. */
   private final Map<Connection, Long> taken = new ConcurrentHashMap<>();
 
-  InUse(DataSource pool) {
+  /**
+   * @param nanos a monotonic count of nanoseconds
+   */
+  InUse(DataSource pool, LongSupplier nanos) {
+    this.nanos = nanos;
     this.pool = pool;
   }
 
   @Override
   public Connection openConnection() throws SQLException {
     Connection connection = pool.getConnection();
-    taken.put(connection, System.nanoTime());
+    taken.put(connection, nanos.getAsLong());
     return connection;
   }
 
@@ -38,7 +44,7 @@ final class InUse implements ConnectionFactory {
 
   /** One that is given back meanwhile is left alone: the pool's wrapper does nothing any more. */
   void abort(Duration longerThan) {
-    long now = System.nanoTime();
+    long now = nanos.getAsLong();
     taken.forEach((connection, since) -> {
       if (now - since >= longerThan.toNanos()) {
         try {

@@ -279,7 +279,8 @@ final class ConversationSession {
         new RunLog(
             tools.writer()::submit,
             new RunLog.Place(lease, run.id(), seq),
-            why -> end(run.id(), why));
+            why -> end(run.id(), why),
+            tools.clock());
     TurnFold fold = writes.patiently(() -> EarlierAttempts.fold(tools, run));
     ActiveRun now =
         new ActiveRun(run, runLog, fold, WorkerHost.limits(agent.definition()), tools.clock());
@@ -516,7 +517,7 @@ final class ConversationSession {
       while (!woken && !lettingGo && !lost && left > 0 && host.warm()) {
         // Looks up now and then, for a process that died while it had nothing to do.
         long slept = Math.min(left, LOOK_UP_EVERY.toNanos());
-        left -= slept - Math.max(0, news.awaitNanos(slept));
+        left -= slept - Math.max(0, tools.clock().await(lock, news, slept));
       }
       boolean goOn = woken && !lettingGo && !lost;
       woken = false;
@@ -585,7 +586,7 @@ final class ConversationSession {
     try {
       long left = RETRY_EVERY.toNanos();
       while (left > 0 && !lost) {
-        left = news.awaitNanos(left);
+        left = tools.clock().await(lock, news, left);
       }
     } catch (InterruptedException stopping) {
       Thread.interrupted();

@@ -443,9 +443,9 @@ public final class Conversations {
     };
   }
 
-  private static NewRun newRun(NewTurn turn, Agent agent, Conversation conversation) {
+  private NewRun newRun(NewTurn turn, Agent agent, Conversation conversation) {
     return new NewRun(
-        RunId.next(),
+        tools.runIds().get(),
         conversation,
         turn.input(),
         turn.options(),

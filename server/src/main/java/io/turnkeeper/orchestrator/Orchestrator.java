@@ -3,6 +3,7 @@ package io.turnkeeper.orchestrator;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.Conversation;
+import io.turnkeeper.base.RunId;
 import io.turnkeeper.cluster.News;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.db.Db;
@@ -10,14 +11,16 @@ import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
-import io.turnkeeper.worker.Workers;
+import io.turnkeeper.worker.WorkerPool;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -79,7 +82,7 @@ public final class Orchestrator implements AutoCloseable {
       RunQueue queue,
       EventLog events,
       Snapshots snapshots,
-      Workers workers,
+      WorkerPool workers,
       Agents agents,
       Consumer<News> others) {}
 
@@ -104,6 +107,14 @@ public final class Orchestrator implements AutoCloseable {
   private int tended;
 
   public Orchestrator(Capabilities on, Limits limits, Meters meters, Clock clock) {
+    this(on, limits, meters, new Ways(clock, Thread.ofVirtual().factory(), RunId::next));
+  }
+
+  /** Where time comes from, the threads on which conversations are served, and ids of runs. */
+  record Ways(Clock clock, ThreadFactory threads, Supplier<RunId> runIds) {}
+
+  Orchestrator(Capabilities on, Limits limits, Meters meters, Ways ways) {
+    Clock clock = ways.clock();
     this.limits = limits;
     this.others = on.others();
     this.writer =
@@ -123,7 +134,8 @@ public final class Orchestrator implements AutoCloseable {
             new AtomicBoolean(),
             this::runEnded,
             limits.data(),
-            Thread.ofVirtual().factory(),
+            ways.runIds(),
+            ways.threads(),
             clock);
     this.admission = new Admission(limits.maxLeases());
     this.errands = new Errands(clock);
@@ -275,12 +287,12 @@ public final class Orchestrator implements AutoCloseable {
     writer.close();
   }
 
-  private boolean dispatch() {
+  boolean dispatch() {
     OptionalInt id = id();
     return id.isPresent() && dispatcher.tick(id.getAsInt());
   }
 
-  private boolean keep() {
+  boolean keep() {
     OptionalInt id = id();
     if (id.isEmpty()) {
       return false;
@@ -316,7 +328,7 @@ public final class Orchestrator implements AutoCloseable {
     }
   }
 
-  private boolean look() {
+  boolean look() {
     dispatcher.checkClocks();
     if (looks++ % MEMORY_EVERY == 0) {
       dispatcher.keepWithin(limits.memoryBudget());

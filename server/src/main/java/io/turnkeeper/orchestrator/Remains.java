@@ -70,18 +70,21 @@ final class Remains {
       lock.unlock();
     }
     for (LeaseToken lease : leases) {
-      Thread.ofVirtual()
-          .name("remains-" + lease.conversation().key())
-          .start(() -> {
-            LeaseFields.set(lease);
-            turns.acquireUninterruptibly();
-            try {
-              resolve(lease, cause);
-            } finally {
-              turns.release();
-              lessOne();
-            }
-          });
+      Thread aside =
+          tools
+              .threads()
+              .newThread(() -> {
+                LeaseFields.set(lease);
+                turns.acquireUninterruptibly();
+                try {
+                  resolve(lease, cause);
+                } finally {
+                  turns.release();
+                  lessOne();
+                }
+              });
+      aside.setName("remains-" + lease.conversation().key());
+      aside.start();
     }
   }
 
@@ -237,7 +240,7 @@ final class Remains {
     try {
       long nanos = AGAIN.toNanos();
       while (!closing && nanos > 0) {
-        nanos = changed.awaitNanos(nanos);
+        nanos = tools.clock().await(lock, changed, nanos);
       }
     } catch (InterruptedException stopping) {
       Thread.interrupted();

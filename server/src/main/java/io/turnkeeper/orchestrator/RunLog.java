@@ -1,9 +1,11 @@
 package io.turnkeeper.orchestrator;
 
+import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.eventlog.Append;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.CompletableFuture;
@@ -29,7 +31,7 @@ final class RunLog {
   /** For room: longer than a database may be away without the lease being lost. */
   private static final long ROOM_WAIT_SECONDS = 30;
 
-  private static final long AGAIN_MILLIS = 100;
+  private static final Duration AGAIN = Duration.ofMillis(100);
 
   /**
    * Where a log goes on.
@@ -41,6 +43,7 @@ final class RunLog {
   private final Function<Write, CompletableFuture<Written>> writer;
   private final Place at;
   private final Consumer<Ending> broken;
+  private final Clock clock;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition fewer = lock.newCondition();
 
@@ -59,7 +62,12 @@ final class RunLog {
    *     away has all behind it fail too
    * @param broken called at most once, when an event could not be written for good
    */
-  RunLog(Function<Write, CompletableFuture<Written>> writer, Place at, Consumer<Ending> broken) {
+  RunLog(
+      Function<Write, CompletableFuture<Written>> writer,
+      Place at,
+      Consumer<Ending> broken,
+      Clock clock) {
+    this.clock = clock;
     this.writer = writer;
     this.at = at;
     this.seq = at.seq();
@@ -142,7 +150,7 @@ final class RunLog {
     long left = TimeUnit.SECONDS.toNanos(ROOM_WAIT_SECONDS);
     try {
       while (!over && left > 0 && sent.size() + unsent.size() >= OPEN_MAX) {
-        left = fewer.awaitNanos(left);
+        left = clock.await(lock, fewer, left);
       }
       return left > 0;
     } catch (InterruptedException stopping) {
@@ -204,7 +212,7 @@ final class RunLog {
         fewer.signalAll();
       }
       if (away && underway == 0) {
-        CompletableFuture.delayedExecutor(AGAIN_MILLIS, TimeUnit.MILLISECONDS).execute(this::again);
+        clock.after(AGAIN, this::again);
       }
     } finally {
       lock.unlock();

@@ -3,15 +3,17 @@ package io.turnkeeper.orchestrator;
 import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
+import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
-import io.turnkeeper.worker.Workers;
+import io.turnkeeper.worker.WorkerPool;
 import java.nio.file.Path;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 
 /**
  * What a session works with.
@@ -22,6 +24,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * @param capped set while conversations wait under a cap
  * @param runEnded told after the end of each run here
  * @param data where conversations have their places on this disk
+ * @param runIds makes the ids of new runs
  * @param threads one for each session
  */
 record Tools(
@@ -29,7 +32,7 @@ record Tools(
     RunQueue queue,
     EventLog events,
     Snapshots snapshots,
-    Workers workers,
+    WorkerPool workers,
     Agents agents,
     TurnWriter writer,
     Meters meters,
@@ -37,6 +40,7 @@ record Tools(
     AtomicBoolean capped,
     Runnable runEnded,
     Path data,
+    Supplier<RunId> runIds,
     ThreadFactory threads,
     Clock clock) {
   /** As its agent is now, which may be removed. */

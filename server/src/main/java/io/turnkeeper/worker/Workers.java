@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * Every worker of this replica, and the warden that kills them when the replica cannot. Linux only:
  * processes are found in /proc and led by setsid.
  */
-public final class Workers implements AutoCloseable {
+public final class Workers implements WorkerPool, AutoCloseable {
   private final WorkersConfig config;
   private final Path setsid;
   private final WardenLink warden;
@@ -45,15 +45,7 @@ public final class Workers implements AutoCloseable {
     return workers;
   }
 
-  /**
-   * Starts an agent and blocks until its session is ready, at most the spec's start timeout. A
-   * command worker starts nothing yet: its failures are its turns'.
-   *
-   * @param previous the session to bring back, from the snapshot whose files are in place now
-   * @param transcript the conversation so far as text, "" when there is none: what the agent is
-   *     told when it cannot bring the session back
-   * @throws WorkerFailure when it cannot be started; nothing of it is left running
-   */
+  @Override
   public Worker start(WorkerSpec spec, @Nullable Session previous, String transcript)
       throws WorkerFailure, InterruptedException {
     Worker worker =
@@ -103,11 +95,7 @@ public final class Workers implements AutoCloseable {
     warden.beat(ago);
   }
 
-  /**
-   * Fenced: kills every worker now, also one that is starting. New ones may be started after it.
-   * The processes are found in one look at all, however many workers there are: others may take
-   * over a moment later.
-   */
+  @Override
   public void killAll() {
     killings.incrementAndGet();
     workers.forEach(Worker::retire);

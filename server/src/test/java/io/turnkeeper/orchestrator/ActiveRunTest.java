@@ -204,7 +204,8 @@ class ActiveRunTest {
             new RunLog.Place(new LeaseToken(conversation, 3, 1), id, 0),
             ending -> {
               throw new AssertionError(ending);
-            });
+            },
+            Clock.system());
     return new ActiveRun(
         run(id, conversation),
         log,

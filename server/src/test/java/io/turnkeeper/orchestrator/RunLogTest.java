@@ -62,7 +62,8 @@ class RunLogTest {
             return answer.whenComplete((written, failure) -> {});
           },
           new RunLog.Place(lease, RunId.next(), 4),
-          broken::add);
+          broken::add,
+          io.turnkeeper.base.Clock.system());
 
   @Test
   @Promise(4)

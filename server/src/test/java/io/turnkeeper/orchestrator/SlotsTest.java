@@ -262,6 +262,7 @@ class SlotsTest {
         new AtomicBoolean(),
         () -> {},
         Path.of("nowhere"),
+        RunId::next,
         task -> {
           throw new IllegalStateException("no more threads");
         },
