@@ -219,7 +219,8 @@ class DatabaseRestartTest {
         Awaitility.await("the service is back")
             .atMost(GOES_ON_WITHIN.plus(SLACK))
             .until(() ->
-                service.replicas().stream().allMatch(it -> it.get("/health/ready").status() == 200));
+                service.replicas().stream()
+                    .allMatch(it -> it.get("/health/ready").status() == 200));
         assertThat(standby.sql("SELECT max(epoch) FROM runs"))
             .as("the second run was lost, as the docs say")
             .isEqualTo(Long.toString(known));

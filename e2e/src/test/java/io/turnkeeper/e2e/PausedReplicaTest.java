@@ -134,8 +134,7 @@ class PausedReplicaTest {
             .map(it -> it.group(1))
             .collect(Collectors.joining());
     assertThat(said)
-        .isEqualTo(
-            IntStream.range(0, CHUNKS).mapToObj(i -> i + " ").collect(Collectors.joining()));
+        .isEqualTo(IntStream.range(0, CHUNKS).mapToObj(i -> i + " ").collect(Collectors.joining()));
   }
 
   private static int starts(Turnkeeper asked, String run) {

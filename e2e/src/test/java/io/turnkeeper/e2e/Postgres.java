@@ -175,14 +175,13 @@ final class Postgres implements AutoCloseable {
   Runnable hold(String statement) {
     String sleeping = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     CompletableFuture<Void> session =
-        CompletableFuture.runAsync(
-            () -> {
-              try {
-                sql("BEGIN; " + statement + "; SELECT pg_sleep(60)");
-              } catch (AssertionError ended) {
-                // As is meant.
-              }
-            });
+        CompletableFuture.runAsync(() -> {
+          try {
+            sql("BEGIN; " + statement + "; SELECT pg_sleep(60)");
+          } catch (AssertionError ended) {
+            // As is meant.
+          }
+        });
     Awaitility.await("a session that holds on: " + statement)
         .atMost(COMMAND_MAX)
         .until(() -> sql("SELECT count(*) " + sleeping).equals("1"));

@@ -136,8 +136,7 @@ class RollingRestartTest {
     assertThat(asked.ask(thread, "warm", wish(thread)).strip()).isEqualTo("0 1 2");
     Duration moved = Duration.ofNanos(System.nanoTime() - from);
     System.out.printf(
-        "an idle conversation answers elsewhere %d ms after its holder's TERM%n",
-        moved.toMillis());
+        "an idle conversation answers elsewhere %d ms after its holder's TERM%n", moved.toMillis());
     assertThat(moved).isLessThan(MOVED_WITHIN);
     assertThat(service.marks().lives(thread)).hasSize(2);
   }

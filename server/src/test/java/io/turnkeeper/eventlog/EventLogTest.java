@@ -155,8 +155,7 @@ class EventLogTest {
   }
 
   private void change(String sql, Claimed of) {
-    db.useTx(tx ->
-        tx.update(sql).bind("key", of.lease().conversation().key()).execute());
+    db.useTx(tx -> tx.update(sql).bind("key", of.lease().conversation().key()).execute());
   }
 
   private void become(String state) {

@@ -114,8 +114,7 @@ class FloodedTest {
       await(db, "SELECT count(*) FROM runs WHERE status = 'completed'", 3 * SLOTS);
 
       for (Server asked : List.of(first, second, first)) {
-        String thread =
-            post(asked.url().resolve("/threads"), Map.of()).get("thread_id").asString();
+        String thread = post(asked.url().resolve("/threads"), Map.of()).get("thread_id").asString();
         String run =
             post(
                     asked.url().resolve("/threads/" + thread + "/runs"),
@@ -128,15 +127,14 @@ class FloodedTest {
                 .asString();
         await(
             db,
-            "SELECT count(*) FROM runs WHERE id = '" + UUID.fromString(run) + "'"
+            "SELECT count(*) FROM runs WHERE id = '"
+                + UUID.fromString(run)
+                + "'"
                 + " AND status = 'completed'",
             1);
         long passedBy =
             db.<Long>inTx(tx ->
-                tx.query(PASSED_BY)
-                    .bind("single", UUID.fromString(run))
-                    .mapTo(Long.class)
-                    .one());
+                tx.query(PASSED_BY).bind("single", UUID.fromString(run)).mapTo(Long.class).one());
         log.info("{} runs of the flood began while the single one waited", passedBy);
         assertThat(passedBy).isLessThanOrEqualTo(SLOTS);
       }
