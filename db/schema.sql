@@ -241,6 +241,17 @@ CREATE TRIGGER audit_log_keeps_rows BEFORE UPDATE OR DELETE ON audit_log
 CREATE TRIGGER audit_log_keeps_all BEFORE TRUNCATE ON audit_log
   FOR EACH STATEMENT EXECUTE FUNCTION audit_log_only_grows();
 
+-- How far each backfill has got; what it fills is in its file in db/backfill.
+CREATE TABLE backfills (
+  name        text PRIMARY KEY,
+  position    text,                                      -- the last key that is done with; NULL: none
+  filled      bigint NOT NULL DEFAULT 0,
+  passed      bigint NOT NULL DEFAULT 0,                 -- rows that had nothing to be filled with
+  started_at  timestamptz NOT NULL DEFAULT now(),
+  updated_at  timestamptz NOT NULL DEFAULT now(),
+  finished_at timestamptz                                -- NULL: there was more
+);
+
 -- Row-level security, behind the code: a transaction sees the rows of the organization that it names, those of all when
 -- it says '*', and none when it says nothing. FORCE, because the server may own the tables. Each part is computed once
 -- per statement. A user that bypasses such policies works for tenants as the role turnkeeper_tenant (see Migrations).

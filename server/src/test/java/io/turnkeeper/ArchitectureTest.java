@@ -76,6 +76,7 @@ class ArchitectureTest {
           Map.entry(
               "db",
               Set.of(
+                  "Backfill",
                   "Db",
                   "Tx",
                   "GroupCommit",

@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -152,5 +155,106 @@ class AnyReplicaTest {
     assertThat(run.get("status").asString()).isEqualTo("completed");
     assertThat(run.get("restore_mode").asString()).isEqualTo("warm");
     assertThat(service.marks().lives(scene.thread())).hasSize(1);
+  }
+
+  /** Of B, all by commands to A. */
+  @Test
+  void a_replica_is_capped_and_drained_through_another_one_which_takes_its_work() throws Exception {
+    Turnkeeper a = service.replica(0);
+    Turnkeeper b = service.replica(1);
+    service.addMarkingAgent("warm", Map.of("idle_timeout_ms", 600_000));
+    try {
+      replicas(a, "drain", id(a, b));
+      awaitHeld(b, 0, 0);
+      for (int i = 0; i < 3; i++) {
+        assertThat(idleOn(a, b)).as("taken by the one that is not drained").isEqualTo(a);
+      }
+
+      replicas(a, "cap", id(a, b), "5");
+      replicas(a, "drain", id(a, a));
+      awaitHeld(a, 0, 0);
+      assertThat(near(b)).isFalse();
+      List<String> threads = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        if (i == 4) {
+          assertThat(near(b)).as("4 of 5").isTrue();
+        }
+        threads.add(idle(a));
+      }
+
+      awaitHeld(b, 5, 5);
+      assertThat(b.errors().lines().filter(it -> it.contains("of 5 conversations held")))
+          .as("warnings")
+          .hasSize(1);
+      List<Boolean> alive = threads.stream().map(AnyReplicaTest::agentLives).toList();
+      assertThat(alive)
+          .as("the one that was idle longest gave way")
+          .containsExactly(false, true, true, true, true, true);
+    } finally {
+      replicas(a, "cap", id(a, a), "--own");
+      replicas(a, "cap", id(a, b), "--own");
+    }
+  }
+
+  private static void replicas(Turnkeeper through, String... words) throws Exception {
+    List<String> all = new ArrayList<>(List.of("replicas"));
+    all.addAll(List.of(words));
+    all.addAll(List.of("--url", through.url(), "--key", through.key()));
+    Path said = scratch.resolve("replicas.log");
+    Process process =
+        new ProcessBuilder(Turnkeeper.command(all.toArray(String[]::new)))
+            .redirectErrorStream(true)
+            .redirectOutput(said.toFile())
+            .start();
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.exitValue()).as(Turnkeeper.read(said)).isZero();
+  }
+
+  private static String id(Turnkeeper asked, Turnkeeper of) {
+    for (JsonNode one : asked.get("/admin/replicas").expect(200).body().get("replicas")) {
+      if (one.get("pid").asLong() == of.pid()) {
+        return one.get("id").asString();
+      }
+    }
+    throw new AssertionError("no replica with pid " + of.pid());
+  }
+
+  private static void awaitHeld(Turnkeeper replica, int held, int cap) {
+    Awaitility.await("it holds %d of at most %d".formatted(held, cap))
+        .atMost(Duration.ofSeconds(10))
+        .pollInterval(Duration.ofMillis(50))
+        .until(() -> {
+          JsonNode slots = replica.get("/health/orchestrator").expect(200).body();
+          return slots.get("reserved_conversation_locks").asInt() == held
+              && slots.get("cap").asInt() == cap;
+        });
+  }
+
+  private static boolean near(Turnkeeper replica) {
+    return replica.get("/health/orchestrator").expect(200).body().get("near_cap").asBoolean();
+  }
+
+  private static Turnkeeper idleOn(Turnkeeper asked, Turnkeeper through) {
+    String thread = through.newThread();
+    String run = through.run(thread, "warm", wish(thread));
+    Turnkeeper holder = service.holderOf(asked, run);
+    asked.ended(run, Duration.ofSeconds(20));
+    return holder;
+  }
+
+  /** A conversation whose agent has answered and stays. */
+  private static String idle(Turnkeeper asked) {
+    String thread = asked.newThread();
+    asked.ask(thread, "warm", wish(thread));
+    return thread;
+  }
+
+  private static String wish(String thread) {
+    return "{\"label\": \"%s\", \"chunks\": 3, \"every\": 5}".formatted(thread);
+  }
+
+  private static boolean agentLives(String thread) {
+    long agent = service.marks().lives(thread).getLast().pid();
+    return ProcessHandle.of(agent).flatMap(it -> it.info().commandLine()).isPresent();
   }
 }

@@ -22,6 +22,9 @@ import tools.jackson.databind.JsonNode;
 class CutConnectionsTest {
   private static final String LONG = "{\"label\": \"%s\", \"chunks\": %d, \"every\": 20}";
 
+  /** And a second of a loaded machine. */
+  private static final Duration BACK_WITHIN = Duration.ofSeconds(6);
+
   @TempDir static Path scratch;
   private static Postgres database;
   private static Wire wire;
@@ -139,10 +142,10 @@ class CutConnectionsTest {
   }
 
   /** The replica behind the wire holds the run. */
-  private static Busy busyBehindTheWire(String agent) {
+  private static Busy busyBehindTheWire(String agent, int chunks) {
     Turnkeeper other = service.replica(1);
     for (int tries = 0; tries < 20; tries++) {
-      Busy busy = busy(agent, 1_500);
+      Busy busy = busy(agent, chunks);
       if (busy.holder() == service.replica(0)) {
         return new Busy(busy.thread(), busy.run(), busy.holder(), other);
       }
@@ -157,28 +160,75 @@ class CutConnectionsTest {
 
   @Test
   void a_network_that_swallows_everything_stops_the_agents_in_time_and_no_restart_is_needed() {
-    Busy busy = busyBehindTheWire("long");
-    int members = members();
-    long dead = System.nanoTime();
+    Busy busy = busyBehindTheWire("long", 1_500);
     wire.dead(true);
 
+    takenOver(busy);
+    wire.dead(false);
+    backAndEnded(busy);
+  }
+
+  /** The network has just become useless to the holder. */
+  private static void takenOver(Busy busy) {
+    long dead = System.nanoTime();
     Awaitility.await("the other replica takes the run over")
         .atMost(Service.TTL.plusSeconds(4))
         .pollInterval(Duration.ofMillis(50))
         .until(() -> starts(busy) == 2);
     System.out.printf(
-        "silent network: agent stopped after %d ms, run taken over after %d ms%n",
+        "useless network: agent stopped after %d ms, run taken over after %d ms%n",
         (lastSignOf(busy.thread()) - dead) / 1_000_000, (System.nanoTime() - dead) / 1_000_000);
     assertThat(Duration.ofNanos(lastSignOf(busy.thread()) - dead))
         .as("the agent of the replica that nobody heard of worked for")
         .isLessThan(Service.TTL);
-    wire.dead(false);
+  }
+
+  private static void backAndEnded(Busy busy) {
     Awaitility.await("it is a member again")
         .atMost(Duration.ofSeconds(20))
-        .until(() -> busy.holder().get("/health/ready").status() == 200 && members() == members);
+        .until(() -> busy.holder().get("/health/ready").status() == 200 && members() == 2);
     busy.other().post("/threads/" + busy.thread() + "/runs/" + busy.run() + "/cancel", Map.of());
     busy.other().ended(busy.run(), Duration.ofSeconds(20));
     Service.assertWhole(Service.events(busy.other(), busy.run()));
+  }
+
+  @Test
+  void a_network_that_delays_by_300_ms_moves_no_conversation() {
+    Busy busy = busyBehindTheWire("once", 150);
+    wire.delay(300);
+
+    assertThat(completed(busy).get("attempt").asInt()).isEqualTo(1);
+    wire.delay(0);
+  }
+
+  @Test
+  void a_network_that_delays_by_two_thirds_of_the_ttl_is_as_one_that_is_dead() {
+    Busy busy = busyBehindTheWire("long", 1_500);
+    wire.delay(Service.TTL.toMillis() * 2 / 3);
+
+    takenOver(busy);
+    wire.delay(0);
+    backAndEnded(busy);
+  }
+
+  @Test
+  void connections_that_fall_silent_for_good_while_new_ones_work_hold_up_nobody_for_long() {
+    Busy busy = busyBehindTheWire("long", 1_500);
+    int before = Service.events(busy.other(), busy.run()).size();
+    long silent = System.nanoTime();
+    wire.swallow();
+
+    Awaitility.await("the replica behind the wire answers, and the run goes on")
+        .atMost(BACK_WITHIN)
+        .pollInterval(Duration.ofMillis(50))
+        .until(() ->
+            busy.holder().get("/health/ready").status() == 200
+                && busy.holder().get("/threads/" + busy.thread()).status() == 200
+                && Service.events(busy.other(), busy.run()).size() > before + 20);
+    System.out.printf(
+        "swallowed connections: well again after %d ms%n",
+        (System.nanoTime() - silent) / 1_000_000);
+    backAndEnded(busy);
   }
 
   private static int members() {

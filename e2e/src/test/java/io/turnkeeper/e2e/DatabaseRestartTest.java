@@ -22,6 +22,10 @@ class DatabaseRestartTest {
   private static final Duration GOES_ON_WITHIN = Duration.ofSeconds(5);
   private static final Duration SLACK = Duration.ofSeconds(3);
   private static final int REPLICAS = 3;
+
+  /** Epochs of the first timeline are below, those of later ones above. */
+  private static final long TIMELINE = 1L << 32;
+
   private static final int PER_SECOND = 12;
 
   @TempDir Path scratch;
@@ -178,10 +182,74 @@ class DatabaseRestartTest {
 
         System.out.printf("after a failover work went on %d ms later%n", back);
         assertThat(replicas(standby)).isEqualTo("live|" + REPLICAS);
+        assertThat(epochOfAnswer(service.replica(1), standby, service.replica(1).newThread()))
+            .as("an epoch that was granted after the promotion")
+            .isGreaterThan(TIMELINE);
         assertNothingLost(scene, standby);
         assertThat(replicas(standby)).isEqualTo("live|" + REPLICAS);
       }
     }
+  }
+
+  /**
+   * What was committed last is lost: claims too, whose epochs must not be given out a second time.
+   */
+  @Test
+  void a_failover_to_a_standby_that_lags_behind_gives_no_epoch_out_twice() {
+    try (Postgres primary = Postgres.start();
+        Postgres standby = primary.standby()) {
+      String url =
+          "postgresql://postgres@127.0.0.1:%d,127.0.0.1:%d/postgres?targetServerType=primary"
+              .formatted(primary.port(), standby.port());
+      try (Service service = Service.start(scratch, 2, url)) {
+        service.addScript("short", 0.02, Map.of("on_worker_loss", "fail"));
+        Turnkeeper asked = service.replica(0);
+        String thread = asked.newThread();
+        long known = epochOfAnswer(asked, primary, thread);
+        awaitStandby(primary, standby);
+        standby.sql("ALTER SYSTEM SET primary_conninfo = ''");
+        standby.sql("SELECT pg_reload_conf()");
+        Awaitility.await("the standby hears nothing more")
+            .atMost(Duration.ofSeconds(20))
+            .until(() -> primary.sql("SELECT count(*) FROM pg_stat_replication").equals("0"));
+        long lost = epochOfAnswer(asked, primary, thread);
+        assertThat(lost).isGreaterThan(known).isLessThan(TIMELINE);
+
+        primary.stopImmediately();
+        standby.promote();
+        Awaitility.await("the service is back")
+            .atMost(GOES_ON_WITHIN.plus(SLACK))
+            .until(() ->
+                service.replicas().stream()
+                    .allMatch(it -> it.get("/health/ready").status() == 200));
+        assertThat(standby.sql("SELECT max(epoch) FROM runs"))
+            .as("the second run was lost, as the docs say")
+            .isEqualTo(Long.toString(known));
+        for (Turnkeeper replica : service.replicas()) {
+          assertThat(epochOfAnswer(replica, standby, thread)).isGreaterThan(TIMELINE);
+        }
+        Load.assertWholeLogs(standby);
+        service.assertNoErrors();
+      }
+    }
+  }
+
+  /** The epoch under which a message was answered. */
+  private static long epochOfAnswer(Turnkeeper asked, Postgres database, String thread) {
+    String run = asked.run(thread, "short", "hi");
+    assertThat(asked.ended(run, Duration.ofSeconds(30)).get("status").asString())
+        .isEqualTo("completed");
+    return Long.parseLong(database.sql("SELECT epoch FROM runs WHERE id = '" + run + "'"));
+  }
+
+  private static void awaitStandby(Postgres primary, Postgres standby) {
+    String written = primary.sql("SELECT pg_current_wal_flush_lsn()");
+    Awaitility.await("the standby has all")
+        .atMost(Duration.ofSeconds(20))
+        .until(() ->
+            standby
+                .sql("SELECT pg_last_wal_replay_lsn() >= '" + written + "'::pg_lsn")
+                .equals("t"));
   }
 
   private static void waitFor(Duration time) throws InterruptedException {

@@ -61,6 +61,11 @@ final class Follower implements AutoCloseable {
     return follower;
   }
 
+  /** The same stream from its beginning. */
+  Follower again(Turnkeeper from) {
+    return start(thread, run, from);
+  }
+
   List<Frame> frames() {
     return frames;
   }

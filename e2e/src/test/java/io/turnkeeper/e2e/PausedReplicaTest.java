@@ -8,6 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -23,6 +26,8 @@ import tools.jackson.databind.JsonNode;
 @Promise(1)
 class PausedReplicaTest {
   private static final Duration TAKEN_WITHIN = Service.TTL.plusSeconds(1);
+  private static final int CHUNKS = 600;
+  private static final Pattern TEXT = Pattern.compile("\"text\":\"((?:\\d+ )+)\"");
   private static final Duration PAUSE = Service.TTL.multipliedBy(3);
 
   /** Of a loaded machine. */
@@ -41,12 +46,13 @@ class PausedReplicaTest {
           first.run(
               thread,
               "long",
-              "{\"label\": \"%s\", \"chunks\": 600, \"every\": 20}".formatted(thread));
+              "{\"label\": \"%s\", \"chunks\": %d, \"every\": 20}".formatted(thread, CHUNKS));
       Turnkeeper holder = service.holderOf(first, run);
       Turnkeeper other = service.otherThan(holder);
       Awaitility.await("the agent answers")
           .atMost(Duration.ofSeconds(20))
           .until(() -> Service.events(other, run).size() > 10);
+      Stopped stopped = Stopped.of(database, holder, run);
       try (Follower reader = Follower.start(thread, run, other)) {
         long pausedAt = System.nanoTime();
         holder.pause(true);
@@ -65,6 +71,8 @@ class PausedReplicaTest {
             .as("the agent of the replica that stood still went on for")
             .isLessThan(Service.TTL);
         int leasesOfNobody = ownLeases(other, holder);
+        String buried = stopped.row();
+        assertThat(buried).startsWith("dead|");
         holder.pause(false);
         Awaitility.await("it is a healthy member again")
             .atMost(Duration.ofSeconds(10))
@@ -76,6 +84,9 @@ class PausedReplicaTest {
         List<JsonNode> log = Service.events(other, run);
         Service.assertWhole(log);
         assertThat(starts(other, run)).isEqualTo(2);
+        assertThat(stopped.row()).as("the stopped one's row: no heartbeat").isEqualTo(buried);
+        stopped.assertWroteNothing();
+        assertOnlyTheNewAttempt(log);
         reader.whole();
         assertThat(reader.frames().stream().map(Follower.Frame::id)).doesNotHaveDuplicates();
       }
@@ -83,6 +94,48 @@ class PausedReplicaTest {
       servesAgain(service, holder, other);
       service.assertNoErrors();
     }
+  }
+
+  /** Who held the run when it was stopped, as the database knows it. */
+  private record Stopped(Postgres database, String run, int replica, long epoch) {
+    static Stopped of(Postgres database, Turnkeeper holder, String run) {
+      return new Stopped(
+          database,
+          run,
+          Integer.parseInt(
+              database.sql(
+                  "SELECT id FROM replicas WHERE state = 'live' AND pid = " + holder.pid())),
+          Long.parseLong(database.sql("SELECT epoch FROM runs WHERE id = '" + run + "'")));
+    }
+
+    String row() {
+      return database.sql("SELECT state, heartbeat_at FROM replicas WHERE id = " + replica);
+    }
+
+    void assertWroteNothing() {
+      assertThat(database.sql("SELECT count(*) FROM snapshots WHERE epoch <= " + epoch))
+          .as("snapshots under the old epoch")
+          .isEqualTo("0");
+      assertThat(
+              database.sql(
+                  "SELECT epoch > %d, status FROM runs WHERE id = '%s'".formatted(epoch, run)))
+          .as("the run is the new holder's")
+          .isEqualTo("t|completed");
+    }
+  }
+
+  /** What the agent says after the interruption is all of the second attempt, and nothing else. */
+  private static void assertOnlyTheNewAttempt(List<JsonNode> log) {
+    List<String> kinds = log.stream().map(it -> it.get("kind").asString()).toList();
+    String said =
+        log.stream()
+            .skip(kinds.indexOf("run.interrupted"))
+            .filter(it -> !it.get("kind").asString().startsWith("run."))
+            .flatMap(it -> TEXT.matcher(it.get("data").toString()).results())
+            .map(it -> it.group(1))
+            .collect(Collectors.joining());
+    assertThat(said)
+        .isEqualTo(IntStream.range(0, CHUNKS).mapToObj(i -> i + " ").collect(Collectors.joining()));
   }
 
   private static int starts(Turnkeeper asked, String run) {

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.awaitility.Awaitility;
@@ -168,6 +169,26 @@ final class Postgres implements AutoCloseable {
         "-t",
         "-c",
         statement);
+  }
+
+  /** A session that has run the statement and stays in its transaction, with what it locked. */
+  Runnable hold(String statement) {
+    String sleeping = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    CompletableFuture<Void> session =
+        CompletableFuture.runAsync(() -> {
+          try {
+            sql("BEGIN; " + statement + "; SELECT pg_sleep(60)");
+          } catch (AssertionError ended) {
+            // As is meant.
+          }
+        });
+    Awaitility.await("a session that holds on: " + statement)
+        .atMost(COMMAND_MAX)
+        .until(() -> sql("SELECT count(*) " + sleeping).equals("1"));
+    return () -> {
+      sql("SELECT pg_terminate_backend(pid) " + sleeping);
+      session.join();
+    };
   }
 
   private String run(String program, String... arguments) {

@@ -42,20 +42,34 @@ final class Service implements AutoCloseable {
     for (String url : databaseUrls) {
       service.add(url, options);
     }
+    return service.startAll();
+  }
+
+  /** Each replica with variables of its own. */
+  static Service startWith(
+      Path scratch, String databaseUrl, List<Map<String, String>> environments) {
+    Service service = new Service(scratch);
+    for (Map<String, String> environment : environments) {
+      service.add(databaseUrl).with(environment);
+    }
+    return service.startAll();
+  }
+
+  private Service startAll() {
     try {
       // The first one makes the schema and the key.
-      service.replicas.getFirst().start();
+      replicas.getFirst().start();
       CompletableFuture.allOf(
-              service.replicas.stream()
+              replicas.stream()
                   .skip(1)
-                  .map(it -> CompletableFuture.runAsync(() -> it.start(service.key())))
+                  .map(it -> CompletableFuture.runAsync(() -> it.start(key())))
                   .toArray(CompletableFuture[]::new))
           .join();
     } catch (RuntimeException | Error failed) {
-      service.close();
+      close();
       throw failed;
     }
-    return service;
+    return this;
   }
 
   /** One more, not started yet. */

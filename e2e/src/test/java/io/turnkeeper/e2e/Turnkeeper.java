@@ -2,6 +2,7 @@ package io.turnkeeper.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -47,6 +49,8 @@ final class Turnkeeper implements AutoCloseable {
   private final List<String> options;
   private final HttpClient http =
       HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+  private final Map<String, String> environment = new HashMap<>();
+  private Path release;
   private int starts;
   private Process process;
   private String url;
@@ -61,6 +65,18 @@ final class Turnkeeper implements AutoCloseable {
     Turnkeeper replica = of(data);
     replica.start();
     return replica;
+  }
+
+  /** Of a release that has these files beside those of the jar. */
+  Turnkeeper ofRelease(Path files) {
+    release = files;
+    return this;
+  }
+
+  /** Every start has these variables too. */
+  Turnkeeper with(Map<String, String> variables) {
+    environment.putAll(variables);
+    return this;
   }
 
   /** Not started yet. The options follow those of every start. */
@@ -85,6 +101,15 @@ final class Turnkeeper implements AutoCloseable {
     return command;
   }
 
+  /** A command of a release that has these files beside those of the jar. */
+  static List<String> command(Path release, String... arguments) {
+    List<String> command = new ArrayList<>(Jvm.flags(arguments[0]));
+    command.addAll(List.of("-cp", release + File.pathSeparator + Jvm.jar()));
+    command.add("io.turnkeeper.cli.Main");
+    command.addAll(List.of(arguments));
+    return command;
+  }
+
   void start() {
     launch();
     awaitReady();
@@ -103,13 +128,15 @@ final class Turnkeeper implements AutoCloseable {
   private void launch() {
     starts++;
     Path out = log("out");
-    List<String> words = command("up", "--port", "0", "--data", data.toString());
+    String[] up = {"up", "--port", "0", "--data", data.toString()};
+    List<String> words = new ArrayList<>(release == null ? command(up) : command(release, up));
     words.addAll(options);
     try {
       ProcessBuilder builder = new ProcessBuilder(words);
       builder.environment().keySet().removeIf(name -> name.startsWith("TURNKEEPER_"));
       // Replicas that share a database share the key of agents' variables.
       builder.environment().put("TURNKEEPER_SECRETS_KEY", SECRETS_KEY);
+      builder.environment().putAll(environment);
       process = builder.redirectOutput(out.toFile()).redirectError(log("err").toFile()).start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -135,7 +162,16 @@ final class Turnkeeper implements AutoCloseable {
 
   /** Stops it as an operator would. */
   void stop() {
+    terminate();
+    awaitStopped();
+  }
+
+  /** Tells it to stop, and does not wait. */
+  void terminate() {
     process.destroy();
+  }
+
+  void awaitStopped() {
     waitForEnd();
     assertThat(process.exitValue()).as("exit status; log:\n%s", errors()).isZero();
   }

@@ -11,12 +11,14 @@ import java.net.Socket;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The network between a replica and its database: passes bytes on, late, or not at all while both
- * ends believe that they are connected. What is held back arrives when the wire is well again.
+ * ends believe that they are connected. What is held back arrives when the wire is well again, but
+ * for what was swallowed.
  */
 final class Wire implements AutoCloseable {
   private static final int BUFFER = 64 * 1024;
@@ -29,6 +31,8 @@ final class Wire implements AutoCloseable {
   private volatile boolean dead;
   private volatile boolean closed;
   private volatile long delayMillis;
+  private volatile int swallowed;
+  private final AtomicInteger joined = new AtomicInteger();
 
   private Wire(int to, ServerSocket listening) {
     this.to = to;
@@ -63,7 +67,18 @@ final class Wire implements AutoCloseable {
 
   /** Everything arrives later by so much. */
   void delay(long millis) {
-    delayMillis = millis;
+    lock.lock();
+    try {
+      delayMillis = millis;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Nothing ever arrives again on what is connected now; new connections are well. */
+  void swallow() {
+    swallowed = joined.get();
   }
 
   /** Ends what is connected; new connections are taken. */
@@ -86,13 +101,14 @@ final class Wire implements AutoCloseable {
     open.add(near);
     Socket far = new Socket();
     open.add(far);
+    int number = joined.incrementAndGet();
     try {
-      awaitWell();
+      awaitWell(number);
       far.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), to));
       far.setTcpNoDelay(true);
       near.setTcpNoDelay(true);
-      Thread back = Thread.ofVirtual().start(() -> pass(far, near));
-      pass(near, far);
+      Thread back = Thread.ofVirtual().start(() -> pass(far, near, number));
+      pass(near, far, number);
       back.join();
     } catch (IOException | InterruptedException over) {
       end(near);
@@ -103,13 +119,13 @@ final class Wire implements AutoCloseable {
     }
   }
 
-  private void pass(Socket from, Socket into) {
+  private void pass(Socket from, Socket into, int number) {
     byte[] buffer = new byte[BUFFER];
     try {
       InputStream in = from.getInputStream();
       OutputStream out = into.getOutputStream();
       for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
-        awaitWell();
+        awaitWell(number);
         out.write(buffer, 0, count);
         out.flush();
       }
@@ -121,14 +137,17 @@ final class Wire implements AutoCloseable {
     }
   }
 
-  private void awaitWell() throws InterruptedException {
+  private void awaitWell(int number) throws InterruptedException {
     lock.lock();
     try {
+      long from = System.nanoTime();
       long left = TimeUnit.MILLISECONDS.toNanos(delayMillis);
       while (left > 0 && !closed) {
-        left = changed.awaitNanos(left);
+        changed.awaitNanos(left);
+        // Anew: it may be well again in the meantime.
+        left = from + TimeUnit.MILLISECONDS.toNanos(delayMillis) - System.nanoTime();
       }
-      while (dead && !closed) {
+      while ((dead || number <= swallowed) && !closed) {
         changed.await();
       }
     } finally {

@@ -129,6 +129,45 @@ class EventLogTest {
     assertThat(days()).contains(name(200)).doesNotContain(name(100));
   }
 
+  @Test
+  void nothing_is_appended_under_an_epoch_that_is_over_or_by_a_replica_that_is_not_alive() {
+    tend(300);
+    Claimed held = started(300, "fenced");
+    append(held, "first");
+    for (String takenOver :
+        List.of(
+            "UPDATE mailboxes SET epoch = epoch + 1 WHERE conversation_key = :key",
+            "UPDATE mailboxes SET epoch = epoch - 2 WHERE conversation_key = :key")) {
+      change(takenOver, held);
+      append(held, "first", "second");
+      assertThat(kinds(held)).as(takenOver).containsExactly("first");
+    }
+    change("UPDATE mailboxes SET epoch = epoch + 1 WHERE conversation_key = :key", held);
+    for (String state : List.of("dead", "stopped")) {
+      become(state);
+      append(held, "first", "second");
+      become("live");
+      assertThat(kinds(held)).as("by a replica that is %s", state).containsExactly("first");
+    }
+    become("draining");
+    append(held, "first", "second");
+    become("live");
+    assertThat(kinds(held)).containsExactly("first", "second");
+    settle(held);
+  }
+
+  private void change(String sql, Claimed of) {
+    db.useTx(tx -> tx.update(sql).bind("key", of.lease().conversation().key()).execute());
+  }
+
+  private void become(String state) {
+    db.useTx(tx ->
+        tx.update("UPDATE replicas SET state = :state WHERE id = :id")
+            .bind("state", state)
+            .bind("id", replica)
+            .execute());
+  }
+
   private void tend(int day) {
     db.useTx(tx -> log.tend(tx, day(day)));
   }

@@ -43,7 +43,7 @@ class CostTest {
   private static final double TRANSACTIONS_MAX = 6;
   private static final int CONNECTIONS_MAX = 12;
   private static final Duration WINDOW = Duration.ofSeconds(6);
-  private static final int WINDOWS = 3;
+  private static final int WINDOWS = 2;
 
   private static final List<String> FILL =
       List.of(
@@ -83,7 +83,7 @@ class CostTest {
 
   @Test
   void ten_thousand_held_and_a_hundred_thousand_idle_conversations_cost_nothing_periodically(
-      @TempDir Path data) {
+      @TempDir Path data, @TempDir Path beside) {
     DatabaseUrl url = TestDatabases.fresh("cost");
     String database = url.toString().replaceFirst("^.*/([^/?]+)(\\?.*)?$", "$1");
     try (Server server = Server.start(settings(url, data), (at, key) -> {})) {
@@ -112,6 +112,13 @@ class CostTest {
                   database))
           .as("advisory locks: the replica's own")
           .isEqualTo(1);
+
+      try (Server second = Server.start(settings(url, beside), (at, key) -> {})) {
+        double both = transactionsPerSecond(database);
+        log.info("periodic transactions per second of two replicas: {}", both);
+        assertThat(second.url()).isNotEqualTo(server.url());
+        assertThat(both).as("of two").isPositive().isLessThanOrEqualTo(2 * TRANSACTIONS_MAX);
+      }
     }
   }
 
