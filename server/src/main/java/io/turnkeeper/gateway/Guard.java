@@ -38,8 +38,22 @@ public final class Guard {
     return atLeast(Role.ADMIN, action);
   }
 
+  /** For keys of role worker alone: those of other roles are no agent's. */
+  public Handler worker(Action action) {
+    return exchange -> {
+      Caller caller = caller(exchange);
+      caller.requireAgent();
+      action.handle(exchange, caller);
+    };
+  }
+
   public Handler operator(Action action) {
     return exchange -> action.handle(exchange, caller(exchange).requireOperator());
+  }
+
+  /** A caller of any role, for routes that then look further. */
+  public Caller identified(Exchange exchange) {
+    return caller(exchange);
   }
 
   /**

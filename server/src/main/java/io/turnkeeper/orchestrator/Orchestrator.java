@@ -94,6 +94,8 @@ public final class Orchestrator implements AutoCloseable {
   private final Mailroom mailroom;
   private final TurnWriter writer;
   private final Conversations conversations;
+  private final RemoteDesk desk;
+  private final WorkerPort workerPort;
   private final Ticker dispatching;
   private final Ticker keeping;
   private final Ticker clocks;
@@ -103,9 +105,21 @@ public final class Orchestrator implements AutoCloseable {
   private int looks;
   private int tended;
 
+  /** Without an address: agents' own tools do not reach this replica. */
   public Orchestrator(Capabilities on, Limits limits, Meters meters, Clock clock) {
+    this(on, limits, Elsewhere.defaults(on.db(), clock), meters, clock);
+  }
+
+  /**
+   * @param elsewhere how workers that connect, and agents' own tools, reach this replica
+   */
+  public Orchestrator(
+      Capabilities on, Limits limits, Elsewhere elsewhere, Meters meters, Clock clock) {
     this.limits = limits;
     this.others = on.others();
+    this.desk =
+        new RemoteDesk(
+            new RemoteDesk.Parts(on.db(), on.queue(), on.agents(), elsewhere), others, clock);
     this.writer =
         new TurnWriter(
             on.db(), on.queue(), on.events(), on.snapshots(), this::changed, meters::events);
@@ -118,6 +132,8 @@ public final class Orchestrator implements AutoCloseable {
             on.workers(),
             on.agents(),
             writer,
+            desk,
+            new Passes(elsewhere.tokens(), elsewhere.url()),
             meters,
             new AtomicBoolean(),
             new AtomicBoolean(),
@@ -138,6 +154,7 @@ public final class Orchestrator implements AutoCloseable {
     this.sweeper =
         new Sweeper(limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
+    this.workerPort = new WorkerPort(tools, elsewhere, dispatcher::custom, keeping::nudge);
   }
 
   /** A conversation's place on this replica's disk, under its data directory. */
@@ -150,6 +167,11 @@ public final class Orchestrator implements AutoCloseable {
     return conversations;
   }
 
+  /** What workers from elsewhere, and agents' own tools, are served from. */
+  public WorkerPort workerPort() {
+    return workerPort;
+  }
+
   /**
    * Makes the log ready for today and starts to look for work. Nothing is claimed before {@link
    * #joined}.
@@ -159,6 +181,7 @@ public final class Orchestrator implements AutoCloseable {
     dispatching.start();
     keeping.start();
     clocks.start();
+    desk.start();
   }
 
   /** This replica is a live member under this id: it may claim. */
@@ -212,6 +235,9 @@ public final class Orchestrator implements AutoCloseable {
       }
       case LET_GO -> dispatcher.letGo(news.conversationKey());
       case READY -> dispatching.nudge();
+      case OFFERED -> desk.offeredElsewhere();
+      case SAID -> desk.said(news.conversationKey());
+      case TOLD -> desk.told(news.conversationKey());
     }
   }
 
@@ -219,6 +245,7 @@ public final class Orchestrator implements AutoCloseable {
   public void missed() {
     tools.events().wakeAll();
     dispatcher.wakeAll();
+    desk.missed();
     dispatching.nudge();
     keeping.nudge();
   }
@@ -270,6 +297,7 @@ public final class Orchestrator implements AutoCloseable {
     dispatching.close();
     keeping.close();
     clocks.close();
+    desk.close();
     remains.close();
     mailroom.close();
     writer.close();

@@ -125,6 +125,9 @@ final class CommandWorker implements Worker {
     env.put("TURNKEEPER_THREAD_ID", turn.threadId());
     env.put("TURNKEEPER_ATTEMPT", Integer.toString(turn.attempt()));
     env.put("TURNKEEPER_INTERRUPTED", Boolean.toString(turn.interrupted()));
+    if (turn.runToken() != null) {
+      env.put("TURNKEEPER_RUN_TOKEN", turn.runToken());
+    }
     if (turn.traceparent() != null) {
       env.put("TRACEPARENT", turn.traceparent());
     }
