@@ -10,8 +10,8 @@ import io.turnkeeper.queue.Again;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Settlement;
-import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.remote.Message;
+import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.transcript.TurnFold;
 import java.time.Duration;
 import java.util.Collection;
@@ -134,7 +134,7 @@ final class Remains {
 
   private void resolve(LeaseToken lease, Run run, Cause cause) {
     LogField.RUN.set(run.id().toString());
-    List<Message> said = tools.desk().said(run);
+    List<Message> said = tools.desk().remains(lease, run);
     Attempt attempt = catchUp(lease, run, read(run), said);
     ObjectNode result = Messages.result(said);
     Outcome outcome = outcome(run, cause, result);

@@ -17,6 +17,7 @@ import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.remote.Arrival;
 import io.turnkeeper.remote.Connected;
 import io.turnkeeper.remote.Message;
+import io.turnkeeper.remote.RemoteTurn;
 import io.turnkeeper.remote.RemoteWork;
 import io.turnkeeper.remote.Standing;
 import io.turnkeeper.remote.Taken;
@@ -132,15 +133,23 @@ final class RemoteDesk implements AutoCloseable {
         tx -> work.messages(tx, run.organization(), run.id(), after, limit));
   }
 
-  /** All that was accepted of the worker of the run's last attempt; none when it had none. */
-  List<Message> said(Run run) {
+  /**
+   * All that was accepted of the worker of the run's last attempt, under the lease before; none when
+   * it had none. Nothing more is accepted of it, and it has room for another run.
+   */
+  List<Message> remains(LeaseToken lease, Run run) {
     return db.inTx(
         run.organization(),
-        tx ->
-        work.lock(tx, run.organization(), run.id())
-            .filter(turn -> turn.attempt() == run.attempt())
-            .map(turn -> work.messages(tx, run.organization(), run.id(), 0, Integer.MAX_VALUE))
-            .orElse(List.of()));
+        tx -> {
+          Optional<RemoteTurn> turn = work.lock(tx, run.organization(), run.id());
+          if (turn.isEmpty()) {
+            return List.of();
+          }
+          work.abandon(tx, lease, run.id());
+          return turn.get().attempt() == run.attempt()
+              ? work.messages(tx, run.organization(), run.id(), 0, Integer.MAX_VALUE)
+              : List.of();
+        });
   }
 
   Optional<Standing> standing(Run run) {

@@ -215,11 +215,11 @@ final class RemoteWorker implements Worker {
   /** Whether the run is to be taken back now, and how its turn ended then. */
   private @Nullable TurnEnd overdue() {
     if (isKilled()) {
-      desk.close(lease, turn);
+      close("it was killed");
       return new TurnEnd.Failed("worker_killed", "the run was taken back from its worker");
     }
     if (isCancelled() && System.nanoTime() - cancelledNanos > desk.cancelGrace().toNanos()) {
-      desk.close(lease, turn);
+      close("it was cancelled");
       return new TurnEnd.Cancelled();
     }
     try {
@@ -264,11 +264,15 @@ final class RemoteWorker implements Worker {
       lock.unlock();
     }
     desk.remove(this);
+    close("its turn is over");
+  }
+
+  private void close(String why) {
     try {
       desk.close(lease, turn);
     } catch (Refusal.Unavailable away) {
       // Whatever it still says is refused by the end of its run, or by the next epoch.
-      log.debug("the place of {} is closed by its end", run.id(), away);
+      log.debug("the place of {} is closed later, though {}", run.id(), why, away);
     }
   }
 

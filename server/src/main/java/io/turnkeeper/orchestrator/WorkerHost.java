@@ -219,9 +219,15 @@ final class WorkerHost {
     }
   }
 
-  /** A worker that is being started is killed as soon as it is there. */
+  /**
+   * A worker that is being started is killed as soon as it is there; one from elsewhere has no
+   * process here that whoever calls this could kill.
+   */
   void doom() {
     killed = true;
+    if (worker instanceof RemoteWorker remote) {
+      remote.kill();
+    }
   }
 
   void kill() {

@@ -184,8 +184,16 @@ final class RemoteSql {
          AND attempt = :attempt AND state <> 'ended'
       """;
 
+  /** Of an earlier lease: its worker has room again. */
+  static final String ABANDON =
+      """
+      UPDATE worker_turns SET state = 'ended', deadline_at = now()
+       WHERE organization_id = :organization_id AND run_id = :run AND epoch <= :epoch
+         AND state <> 'ended'
+      """;
+
   /**
-   * The same, if it is past its deadline. A worker that lost a run counts as gone until it says
+   * As {@link #CLOSE}, if it is past its deadline. A worker that lost a run counts as gone until it says
    * something: its connection may be open for long after its machine is off.
    */
   static final String CLOSE_SILENT =

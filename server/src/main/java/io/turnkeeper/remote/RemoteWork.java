@@ -251,8 +251,17 @@ public final class RemoteWork {
     return of(tx.update(RemoteSql.CLOSE), lease, turn).execute() == 1;
   }
 
+  /** As {@link #close}, for whoever has the lease after the one under which it was offered. */
+  public void abandon(Tx tx, LeaseToken lease, RunId run) {
+    tx.update(RemoteSql.ABANDON)
+        .bind("organization_id", lease.conversation().organization().value())
+        .bind("run", run.value())
+        .bind("epoch", lease.epoch())
+        .execute();
+  }
+
   /**
-   * The same, if its worker or the offer is past its deadline now. The worker counts as gone then,
+   * As {@link #close}, if its worker or the offer is past its deadline now. The worker counts as gone then,
    * until it connects again.
    */
   public boolean closeSilent(Tx tx, LeaseToken lease, Taken turn) {

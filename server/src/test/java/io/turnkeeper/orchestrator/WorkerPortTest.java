@@ -293,6 +293,23 @@ class WorkerPortTest {
   }
 
   @Test
+  void a_worker_whose_run_went_with_its_replica_has_room_for_another() {
+    Scene scene = scene("roomy");
+    append(scene, 1, Kinds.STARTED, Json.object().put("attempt", 1));
+    append(scene, 2, Kinds.UPDATE, Messages.update(text(1, "half")));
+    int taker = replica();
+    int dead = scene.claimed().lease().replica();
+    db.inTx(tx -> orchestrator.takeOver(tx, dead, taker)).run();
+    assertThat(awaitEnded(scene.run()).status()).isEqualTo(RunStatus.FAILED);
+    Agent agent = agents.find(organization, "roomy");
+    RunId next = post(agent, "roomy-next");
+    List<Claimed> claimed = claims(agent);
+    assertThat(claimed).extracting(it -> it.run().id()).containsExactly(next);
+    claimed.forEach(this::offer);
+    take("roomy", "w-1");
+  }
+
+  @Test
   void a_result_ends_it_and_numbers_have_no_gaps() {
     Scene scene = scene("numbered");
     assertCode(() -> port.respond(scene.scope(), events(text(2, "b"))), "events_missing");

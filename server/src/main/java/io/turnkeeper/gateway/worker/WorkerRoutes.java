@@ -11,6 +11,7 @@ import io.turnkeeper.http.SseStream;
 import io.turnkeeper.orchestrator.Assignment;
 import io.turnkeeper.orchestrator.WorkerLink;
 import io.turnkeeper.orchestrator.WorkerPort;
+import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.tenancy.Caller;
 import io.turnkeeper.tokens.RunScope;
 import io.turnkeeper.tokens.RunTokens;
@@ -77,7 +78,13 @@ public final class WorkerRoutes {
       guard.identified(exchange);
       throw new Refusal.Denied("run_token_needed", "this needs the token of a run");
     }
-    return tokens.verify(exchange.credential());
+    RunScope scope = tokens.verify(exchange.credential());
+    LogField.ORGANIZATION.set(scope.organization().toString());
+    LogField.CONVERSATION.set(scope.thread());
+    if (scope.run() != null) {
+      LogField.RUN.set(scope.run().toString());
+    }
+    return scope;
   }
 
   private void stream(Exchange exchange, Caller caller) throws InterruptedException {
