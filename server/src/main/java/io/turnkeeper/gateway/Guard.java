@@ -51,6 +51,11 @@ public final class Guard {
     return exchange -> action.handle(exchange, caller(exchange).requireOperator());
   }
 
+  /** Holds a request to its organization's limits, when it is not a key that says whose it is. */
+  public void admit(OrganizationId organization) {
+    tenancy.admit(organization);
+  }
+
   /** A caller of any role, for routes that then look further. */
   public Caller identified(Exchange exchange) {
     return caller(exchange);

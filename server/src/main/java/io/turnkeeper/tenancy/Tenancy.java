@@ -99,6 +99,15 @@ public final class Tenancy {
   }
 
   /**
+   * As the other, for a request that is known to be the organization's by something else than a key.
+   *
+   * @throws Refusal.Limited over a limit
+   */
+  public void admit(OrganizationId organization) {
+    quotas.request(organization);
+  }
+
+  /**
    * Counts a stream of the caller until what this returns is run, once.
    *
    * @throws Refusal.Limited when it may have no more

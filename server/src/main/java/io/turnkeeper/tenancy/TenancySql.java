@@ -38,6 +38,11 @@ final class TenancySql {
        WHERE name = :name
       """;
 
+  static final String REQUESTS_MAX =
+      """
+      SELECT max_requests_per_second FROM organizations WHERE id = :organization_id
+      """;
+
   static final String LIST_ORGANIZATIONS =
       """
       SELECT id, name, max_running, paused_at, paused_by, created_at,

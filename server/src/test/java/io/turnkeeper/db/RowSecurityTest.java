@@ -77,8 +77,8 @@ class RowSecurityTest {
                     + " VALUES (:o, :o, 'k', 'worker', '', :o)",
                 "INSERT INTO workers (id, organization_id, agent_id, key_id, name, connection,"
                     + " capacity, expires_at) VALUES (:o, :o, :o, :o, 'w', :o, 1, now())",
-                "INSERT INTO worker_turns (run_id, organization_id, agent_id, conversation_key, epoch,"
-                    + " attempt, deadline_at) SELECT :o, :o, :o, key, 1, 1, now()"
+                "INSERT INTO worker_turns (run_id, organization_id, agent_id, conversation_key,"
+                    + " epoch, attempt, deadline_at) SELECT :o, :o, :o, key, 1, 1, now()"
                     + " FROM conversations WHERE organization_id = :o",
                 "INSERT INTO worker_messages (run_id, organization_id, seq, data)"
                     + " VALUES (:o, :o, 1, '{}')",

@@ -2,6 +2,7 @@ package io.turnkeeper.gateway.worker;
 
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
+import io.turnkeeper.base.RunId;
 import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Handler;
@@ -81,9 +82,11 @@ public final class WorkerRoutes {
     RunScope scope = tokens.verify(exchange.credential());
     LogField.ORGANIZATION.set(scope.organization().toString());
     LogField.CONVERSATION.set(scope.thread());
-    if (scope.run() != null) {
-      LogField.RUN.set(scope.run().toString());
+    RunId run = scope.run();
+    if (run != null) {
+      LogField.RUN.set(run.toString());
     }
+    guard.admit(scope.organization());
     return scope;
   }
 
