@@ -17,19 +17,6 @@ CREATE TABLE organizations (
   max_stored_bytes        bigint CHECK (max_stored_bytes >= 0)
 );
 
-CREATE TABLE api_keys (
-  id              uuid PRIMARY KEY,
-  organization_id uuid NOT NULL REFERENCES organizations (id),
-  name            text NOT NULL,
-  role            text NOT NULL CHECK (role IN ('admin', 'client', 'reader')),
-  secret_hash     bytea NOT NULL,                        -- SHA-256 of 256 random bits
-  created_at      timestamptz NOT NULL DEFAULT now(),
-  revoked_at      timestamptz,
-  max_requests_per_second integer CHECK (max_requests_per_second >= 1),
-  max_streams             integer CHECK (max_streams >= 0)
-);
-CREATE INDEX api_keys_organization ON api_keys (organization_id, created_at);
-
 -- Agents: the current version's number here, every version's definition beside it.
 CREATE TABLE agents (
   id              uuid PRIMARY KEY,
@@ -42,9 +29,27 @@ CREATE TABLE agents (
   created_at      timestamptz NOT NULL DEFAULT now(),
   updated_at      timestamptz NOT NULL DEFAULT now(),
   removed_at      timestamptz,
+  remote          boolean NOT NULL DEFAULT false,        -- its workers connect from elsewhere
   UNIQUE (organization_id, id)
 );
 CREATE UNIQUE INDEX agents_name ON agents (organization_id, name) WHERE removed_at IS NULL;
+
+CREATE TABLE api_keys (
+  id              uuid PRIMARY KEY,
+  organization_id uuid NOT NULL REFERENCES organizations (id),
+  name            text NOT NULL,
+  role            text NOT NULL CHECK (role IN ('admin', 'client', 'reader', 'worker')),
+  secret_hash     bytea NOT NULL,                        -- SHA-256 of 256 random bits
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  revoked_at      timestamptz,
+  max_requests_per_second integer CHECK (max_requests_per_second >= 1),
+  max_streams             integer CHECK (max_streams >= 0),
+  agent_id        uuid,                                  -- of a worker's key: the one agent it is for
+  CONSTRAINT api_keys_agent_check CHECK ((role = 'worker') = (agent_id IS NOT NULL)),
+  CONSTRAINT api_keys_agent_fkey
+    FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
+);
+CREATE INDEX api_keys_organization ON api_keys (organization_id, created_at);
 
 CREATE TABLE agent_versions (
   organization_id uuid NOT NULL,
@@ -217,6 +222,61 @@ CREATE TABLE snapshot_chunks (
 );
 ALTER TABLE snapshot_chunks ALTER COLUMN data SET STORAGE EXTERNAL;  -- compressed already
 
+-- Who is connected, by stream or by polling, and for how many runs at once. What they can take together is a cap on the
+-- agent's runs: with nobody connected nothing of it is claimed.
+CREATE TABLE workers (
+  id              uuid PRIMARY KEY,
+  organization_id uuid NOT NULL,
+  agent_id        uuid NOT NULL,
+  key_id          uuid NOT NULL REFERENCES api_keys (id),
+  name            text NOT NULL,                         -- its own; a second connection under it takes its place
+  connection      uuid NOT NULL,                         -- the newest
+  capacity        integer NOT NULL CHECK (capacity >= 1),
+  connected_at    timestamptz NOT NULL DEFAULT now(),
+  expires_at      timestamptz NOT NULL,
+  UNIQUE (organization_id, agent_id, name),
+  FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, id)
+) WITH (fillfactor = 50);
+
+-- A run that is under way at a worker from elsewhere, or waits for one. The lease is its replica's, as of any run.
+CREATE TABLE worker_turns (
+  run_id           uuid PRIMARY KEY,
+  organization_id  uuid NOT NULL,
+  agent_id         uuid NOT NULL,
+  conversation_key bigint NOT NULL,
+  epoch            bigint NOT NULL,                       -- of the lease under which it was offered
+  attempt          integer NOT NULL,
+  state            text NOT NULL DEFAULT 'offered' CHECK (state IN ('offered', 'taken', 'ended')),
+  worker_id        uuid,
+  key_id           uuid,                                  -- whose key took it
+  received         integer NOT NULL DEFAULT 0,            -- number of the last message accepted
+  cancel           text,                                  -- why it is to stop
+  answers          jsonb NOT NULL DEFAULT '[]',           -- of people, to what the worker asked
+  deadline_at      timestamptz NOT NULL,                  -- silent until then, it is lost
+  FOREIGN KEY (organization_id, conversation_key) REFERENCES conversations (organization_id, key)
+) WITH (fillfactor = 50);
+CREATE INDEX worker_turns_offered ON worker_turns (agent_id, run_id) WHERE state = 'offered';
+CREATE INDEX worker_turns_taken   ON worker_turns (worker_id) WHERE state = 'taken';
+CREATE INDEX worker_turns_ended   ON worker_turns (deadline_at) WHERE state = 'ended';
+CREATE INDEX worker_turns_conversation ON worker_turns (conversation_key);
+
+-- What a worker said and its run's holder has yet to write into the log.
+CREATE TABLE worker_messages (
+  run_id          uuid NOT NULL REFERENCES worker_turns (run_id) ON DELETE CASCADE,
+  seq             integer NOT NULL CHECK (seq >= 1),
+  organization_id uuid NOT NULL,
+  data            json NOT NULL,
+  PRIMARY KEY (run_id, seq)
+);
+
+-- What run tokens are signed with: the newest signs, the others verify until they expire.
+CREATE TABLE token_keys (
+  id         text PRIMARY KEY,
+  secret     bytea NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  expires_at timestamptz NOT NULL
+);
+
 -- Who did what to keys, agents, caps and conversations. Written before it is done; a refusal follows as a row of its own.
 CREATE TABLE audit_log (
   id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -266,7 +326,8 @@ DECLARE
   wall text;
 BEGIN
   FOREACH wall IN ARRAY ARRAY['api_keys', 'agents', 'agent_versions', 'conversations', 'mailboxes', 'runs',
-                              'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'audit_log']
+                              'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'audit_log', 'workers',
+                              'worker_turns', 'worker_messages']
   LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', wall);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', wall);
@@ -278,3 +339,8 @@ BEGIN
       $policy$, wall);
   END LOOP;
 END $$;
+
+-- Nobody's but the service's: no tenant's transaction reads it.
+ALTER TABLE token_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE token_keys FORCE ROW LEVEL SECURITY;
+CREATE POLICY service ON token_keys USING ((SELECT current_setting('turnkeeper.organization', true)) = '*');

@@ -58,10 +58,13 @@ class ArchitectureTest {
           Map.entry("snapshot", 3),
           Map.entry("transcript", 3),
           Map.entry("worker", 3),
+          Map.entry("remote", 3),
+          Map.entry("tokens", 3),
           Map.entry("orchestrator", 4),
           Map.entry("gateway", 5),
           Map.entry("gateway.langgraph", 6),
           Map.entry("gateway.admin", 6),
+          Map.entry("gateway.worker", 6),
           Map.entry("server", 7),
           Map.entry("cli", 8),
           // A program of its own, which the others only know as a command line.
@@ -96,11 +99,14 @@ class ArchitectureTest {
           Map.entry("snapshot", Set.of("Snapshots")),
           Map.entry("transcript", Set.of("Transcript", "TurnFold")),
           Map.entry("worker", Set.of("Workers")),
-          Map.entry("orchestrator", Set.of("Orchestrator", "Conversations")),
+          Map.entry("remote", Set.of("RemoteWork")),
+          Map.entry("tokens", Set.of("RunTokens")),
+          Map.entry("orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort")),
           Map.entry("server", Set.of("Server")),
           Map.entry("gateway", Set.of("Guard", "OpenApi")),
           Map.entry("gateway.langgraph", Set.of("LangGraphRoutes")),
           Map.entry("gateway.admin", Set.of("AdminRoutes", "HealthRoutes")),
+          Map.entry("gateway.worker", Set.of("WorkerRoutes")),
           Map.entry("cli", Set.of("Main")),
           Map.entry("demo", Set.of("DemoAgent")));
 
@@ -167,6 +173,8 @@ class ArchitectureTest {
           Map.entry("cluster.Notifier", "as do their channels"),
           Map.entry("orchestrator.Dispatcher", "claims the fairest, whoever's it is"),
           Map.entry("orchestrator.Housekeeping", "time passes for all"),
+          Map.entry("orchestrator.RemoteDesk", "one look for all runs and workers of the replica"),
+          Map.entry("tokens.RunTokens", "the keys of run tokens are nobody's but the service's"),
           Map.entry("orchestrator.Orchestrator", "partitions of the log hold all tenants' events"),
           Map.entry("orchestrator.Conversations", "why a run waits is a place in one line for all"),
           Map.entry("tenancy.Tenancy", "finds whose a key is; founds, lists and ends tenants"),
@@ -207,7 +215,8 @@ class ArchitectureTest {
         .dependOnClassesThat(resideInAnyPackage("java.sql..", "org.jdbi.."))
         .check(MAIN);
     assertThat(withStatements)
-        .doesNotContain("worker", "orchestrator", "gateway.admin", "gateway.langgraph");
+        .doesNotContain(
+            "worker", "orchestrator", "gateway.admin", "gateway.langgraph", "gateway.worker");
   }
 
   @Test

@@ -32,8 +32,11 @@ final class Service implements AutoCloseable {
     this.marks = new Marks(scratch.resolve("marks"));
   }
 
-  static Service start(Path scratch, int count, String databaseUrl) {
-    return start(scratch, java.util.Collections.nCopies(count, databaseUrl));
+  /**
+   * @param options of every replica
+   */
+  static Service start(Path scratch, int count, String databaseUrl, String... options) {
+    return start(scratch, java.util.Collections.nCopies(count, databaseUrl), options);
   }
 
   /** One replica for each URL of the one database. */

@@ -9,7 +9,8 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * How to run an agent: one immutable version.
  *
- * @param command the program and its arguments; no shell reads them
+ * @param command the program and its arguments; no shell reads them. Empty for one that connects
+ *     from elsewhere
  * @param env variables for the program; their values are secrets, and are never shown
  * @param state globs of the files in its HOME to keep; empty is all but caches
  * @param attemptsMax how often a run may be started, 1 to 100
@@ -35,7 +36,9 @@ public record AgentDefinition(
     /** The Agent Client Protocol. */
     ACP,
     /** One process per run: input on stdin, answer on stdout. */
-    COMMAND
+    COMMAND,
+    /** A program elsewhere that connects by itself; there is nothing to start here. */
+    REMOTE
   }
 
   /** What becomes of a run whose worker was lost. */
@@ -96,8 +99,7 @@ public record AgentDefinition(
   public String toString() {
     return "AgentDefinition["
         + kind.name().toLowerCase(Locale.ROOT)
-        + " "
-        + command.getFirst()
+        + (command.isEmpty() ? "" : " " + command.getFirst())
         + "]";
   }
 }

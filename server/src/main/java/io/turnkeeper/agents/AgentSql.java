@@ -5,10 +5,11 @@ final class AgentSql {
 
   static final String UPSERT =
       """
-      INSERT INTO agents (id, organization_id, name, version, max_running)
-      VALUES (:id, :organization_id, :name, 1, :max_running)
+      INSERT INTO agents (id, organization_id, name, version, max_running, remote)
+      VALUES (:id, :organization_id, :name, 1, :max_running, :remote)
       ON CONFLICT (organization_id, name) WHERE removed_at IS NULL DO UPDATE
-         SET version = agents.version + 1, max_running = excluded.max_running, updated_at = now()
+         SET version = agents.version + 1, max_running = excluded.max_running,
+             remote = excluded.remote, updated_at = now()
       RETURNING id, version
       """;
 

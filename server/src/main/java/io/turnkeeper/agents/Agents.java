@@ -251,6 +251,7 @@ public final class Agents {
             .bind("organization_id", organization.value())
             .bind("name", name)
             .bind("max_running", maxRunning)
+            .bind("remote", definition.kind() == AgentDefinition.Kind.REMOTE)
             .map((row, _) -> new Stored(row.getObject("id", UUID.class), row.getInt("version")))
             .one();
     tx.update(AgentSql.INSERT_VERSION)

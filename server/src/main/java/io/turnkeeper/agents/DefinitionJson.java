@@ -80,9 +80,10 @@ final class DefinitionJson {
             duration(body, "progress_timeout_ms", ours.progress(), TIMEOUT_MIN),
             duration(body, "start_timeout_ms", ours.start(), TIMEOUT_MIN),
             duration(body, "permission_timeout_ms", ours.permission(), TIMEOUT_MIN));
+    Kind kind = constant(body, "kind", Kind.ACP);
     return new AgentDefinition(
-        constant(body, "kind", Kind.ACP),
-        command(body),
+        kind,
+        kind == Kind.REMOTE ? nothingToStart(body) : command(body),
         env(body, before),
         state(body),
         timeouts,
@@ -210,6 +211,17 @@ final class DefinitionJson {
           "too_long", "command", "command has more than " + COMMAND_CHARS_MAX + " characters");
     }
     return command;
+  }
+
+  /** A program that runs elsewhere has its own command, environment and files. */
+  private static List<String> nothingToStart(ObjectNode body) {
+    for (String field : List.of("command", "env", "state")) {
+      if (!body.path(field).isEmpty()) {
+        throw new Refusal.Invalid(
+            "not_for_remote", field, "an agent of kind remote runs elsewhere and has no " + field);
+      }
+    }
+    return List.of();
   }
 
   private static List<String> state(ObjectNode body) {

@@ -30,7 +30,8 @@ final class AgentCommands extends Group {
   /** Lower case, as the API spells it. */
   enum Kind {
     acp,
-    command
+    command,
+    remote
   }
 
   enum OnWorkerLoss {
@@ -56,7 +57,8 @@ final class AgentCommands extends Group {
         "  turnkeeper agent add opencode --env OPENAI_API_KEY=… -- opencode acp",
         "  turnkeeper agent add claude --permissions ask -- claude-agent-acp",
         "  turnkeeper agent add upper --kind command -- sh -c 'jq -r .messages[-1].content | tr a-z"
-            + " A-Z'"
+            + " A-Z'",
+        "  turnkeeper agent add gpu --kind remote"
       })
   static final class Add implements java.util.concurrent.Callable<Integer> {
     private final Shell shell;
@@ -70,17 +72,20 @@ final class AgentCommands extends Group {
 
     @Parameters(
         index = "1..*",
-        arity = "1..*",
+        arity = "0..*",
         paramLabel = "COMMAND",
-        description = "The program and its arguments, after --. No shell reads them.")
+        description =
+            "The program and its arguments, after --. No shell reads them. None with --kind"
+                + " remote.")
     private List<String> command = new ArrayList<>();
 
     @Option(
         names = "--kind",
         description =
             "acp: speaks the Agent Client Protocol on stdio. command: one process per run, the"
-                + " input on stdin, the answer on stdout. Default: ${DEFAULT-VALUE}.",
-        paramLabel = "acp|command")
+                + " input on stdin, the answer on stdout. remote: a program elsewhere that connects"
+                + " with a key of role worker. Default: ${DEFAULT-VALUE}.",
+        paramLabel = "acp|command|remote")
     private Kind kind = Kind.acp;
 
     @Option(
@@ -164,6 +169,10 @@ final class AgentCommands extends Group {
       ObjectNode body = Json.object();
       body.put("name", name);
       body.put("kind", kind.name());
+      if (command.isEmpty() && kind != Kind.remote) {
+        throw new Failure(
+            ExitCode.USAGE, "name the program to run, after --; or --kind remote for none");
+      }
       ArrayNode words = body.putArray("command");
       command.forEach(words::add);
       if (!env.isEmpty()) {

@@ -16,6 +16,7 @@ final class KeyCommands extends Group {
   }
 
   enum Role {
+    worker,
     reader,
     client,
     admin
@@ -38,7 +39,10 @@ final class KeyCommands extends Group {
       name = "create",
       description = {"Make a key and print it. It is shown this once only."},
       footerHeading = "%nExample:%n",
-      footer = "  KEY=$(turnkeeper keys create web --role client)")
+      footer = {
+        "  KEY=$(turnkeeper keys create web --role client)",
+        "  KEY=$(turnkeeper keys create gpu-box --role worker --agent gpu)"
+      })
   int create(
       @Mixin ServerOptions server,
       @Mixin Whose whose,
@@ -47,6 +51,7 @@ final class KeyCommands extends Group {
     ObjectNode body = Json.object();
     body.put("name", name);
     body.put("role", making.role.name());
+    making.agent.ifPresent(it -> body.put("agent", it));
     return show(
         server,
         making.json,
@@ -61,9 +66,17 @@ final class KeyCommands extends Group {
   static final class Making {
     @Option(
         names = "--role",
-        paramLabel = "reader|client|admin",
-        description = "reader: reads. client: also runs. admin: everything. Default: client.")
+        paramLabel = "worker|reader|client|admin",
+        description =
+            "worker: works for one agent, and nothing else. reader: reads. client: also runs."
+                + " admin: everything. Default: client.")
     private Role role = Role.client;
+
+    @Option(
+        names = "--agent",
+        paramLabel = "NAME",
+        description = "With --role worker: the agent of kind remote that it works for.")
+    private Optional<String> agent = Optional.empty();
 
     @Option(names = "--json", description = "Print JSON.")
     private boolean json;

@@ -16,7 +16,13 @@ public record News(Kind kind, long conversationKey) {
     /** The conversation should be given back by whoever keeps it warm: it is being deleted. */
     LET_GO('g'),
     /** There is work that this replica has no room for. */
-    READY('r');
+    READY('r'),
+    /** The conversation's run is on offer to workers from elsewhere. */
+    OFFERED('o'),
+    /** A worker from elsewhere took the conversation's run, or said something. */
+    SAID('s'),
+    /** The worker that has the conversation's run is to look what there is for it. */
+    TOLD('t');
 
     private final char letter;
 
@@ -39,6 +45,18 @@ public record News(Kind kind, long conversationKey) {
 
   public static News letGo(long conversationKey) {
     return new News(Kind.LET_GO, conversationKey);
+  }
+
+  public static News offered(long conversationKey) {
+    return new News(Kind.OFFERED, conversationKey);
+  }
+
+  public static News said(long conversationKey) {
+    return new News(Kind.SAID, conversationKey);
+  }
+
+  public static News told(long conversationKey) {
+    return new News(Kind.TOLD, conversationKey);
   }
 
   public static News ready() {

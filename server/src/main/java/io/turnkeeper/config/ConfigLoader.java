@@ -174,6 +174,10 @@ public final class ConfigLoader {
             valueOf(Setting.workerMemory(inputs.machine()), given),
             valueOf(Setting.WORKER_CANCEL_GRACE, given),
             valueOf(Setting.WORKER_TERM_GRACE, given)),
+        new Settings.Remote(
+            valueOf(Setting.REMOTE_DEADLINE, given),
+            valueOf(Setting.TOKEN_TTL, given),
+            valueOf(Setting.TOKEN_KEY_ROTATION, given)),
         new Settings.Snapshots(
             valueOf(Setting.SESSION_STORE, given),
             valueOf(Setting.SNAPSHOT_MAX, given),

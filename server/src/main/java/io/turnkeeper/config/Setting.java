@@ -129,6 +129,24 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
           SettingType.duration(Duration.ofMillis(100), Duration.ofMinutes(10)),
           "3s",
           "from TERM to KILL");
+  static final Setting<Duration> REMOTE_DEADLINE =
+      plain(
+          "remote.deadline",
+          SettingType.duration(SECOND, Duration.ofHours(1)),
+          "30s",
+          "a worker from elsewhere that says nothing for this long is lost");
+  static final Setting<Duration> TOKEN_TTL =
+      plain(
+          "remote.token-ttl",
+          SettingType.duration(Duration.ofSeconds(2), Duration.ofHours(24)),
+          "15m",
+          "how long a run's token is valid; it is renewed while the run is live");
+  static final Setting<Duration> TOKEN_KEY_ROTATION =
+      plain(
+          "remote.token-key-rotation",
+          SettingType.duration(Duration.ofMinutes(1), Duration.ofDays(365)),
+          "1d",
+          "how old the key that signs run tokens may become");
   static final Setting<List<byte[]>> SECRETS_KEY =
       new Setting<>(
           "secrets.key",
@@ -190,6 +208,9 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
         workerMemory(machine),
         WORKER_CANCEL_GRACE,
         WORKER_TERM_GRACE,
+        REMOTE_DEADLINE,
+        TOKEN_TTL,
+        TOKEN_KEY_ROTATION,
         SECRETS_KEY,
         LOG_FORMAT,
         LOG_LEVEL);

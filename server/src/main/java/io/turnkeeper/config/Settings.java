@@ -22,6 +22,7 @@ public record Settings(
     Database database,
     Lease lease,
     Worker worker,
+    Remote remote,
     Snapshots snapshots,
     Events events,
     Secrets secrets,
@@ -36,6 +37,9 @@ public record Settings(
     }
     if (lease.grace().compareTo(lease.ttl()) >= 0) {
       throw wrong("lease.grace", "lease.grace must be shorter than lease.ttl");
+    }
+    if (remote.deadline().compareTo(remote.tokenTtl()) > 0) {
+      throw wrong("remote.token-ttl", "remote.token-ttl must be at least remote.deadline");
     }
     if (database.sessionUrl().isPresent() && database.url().isEmpty()) {
       throw wrong(
@@ -98,6 +102,15 @@ public record Settings(
    * @param termGrace from TERM to KILL
    */
   public record Worker(long memoryBudget, Duration cancelGrace, Duration termGrace) {}
+
+  /**
+   * Workers that connect from elsewhere, and the tokens of runs.
+   *
+   * @param deadline without a word for this long a worker is lost
+   * @param tokenTtl for how long a run's token is valid; renewed while the run is live
+   * @param keyRotation how old the key that signs them may become
+   */
+  public record Remote(Duration deadline, Duration tokenTtl, Duration keyRotation) {}
 
   /**
    * The agents' own files.

@@ -38,8 +38,27 @@ public final class Guard {
     return atLeast(Role.ADMIN, action);
   }
 
+  /** For keys of role worker alone: those of other roles are no agent's. */
+  public Handler worker(Action action) {
+    return exchange -> {
+      Caller caller = caller(exchange);
+      caller.requireAgent();
+      action.handle(exchange, caller);
+    };
+  }
+
   public Handler operator(Action action) {
     return exchange -> action.handle(exchange, caller(exchange).requireOperator());
+  }
+
+  /** Holds a request to its organization's limits, when it is not a key that says whose it is. */
+  public void admit(OrganizationId organization) {
+    tenancy.admit(organization);
+  }
+
+  /** A caller of any role, for routes that then look further. */
+  public Caller identified(Exchange exchange) {
+    return caller(exchange);
   }
 
   /**

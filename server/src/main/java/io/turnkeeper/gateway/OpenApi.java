@@ -21,7 +21,7 @@ import tools.jackson.databind.node.ObjectNode;
  * and comes out from {@code openapi/operations.json}, which names each by its method and path. A
  * body or an answer there is a schema's name, {@code [Name]} for a list, {@code Name?} for a body
  * that may be missing; an answer may also be {@code stream}, {@code text}, {@code integer} or
- * {@code none}.
+ * {@code none}. What does not say its {@code security} needs a key.
  */
 public final class OpenApi {
   private static final Pattern PARAMETER = Pattern.compile("\\{([^}]+)}");
@@ -54,12 +54,9 @@ public final class OpenApi {
       operation(operation, route, described.path("operations").path(key(route)));
     }
     ObjectNode components = document.putObject("components");
-    components
-        .putObject("securitySchemes")
-        .putObject("key")
-        .put("type", "apiKey")
-        .put("in", "header")
-        .put("name", "x-api-key");
+    ObjectNode schemes = components.putObject("securitySchemes");
+    schemes.putObject("key").put("type", "apiKey").put("in", "header").put("name", "x-api-key");
+    schemes.putObject("run_token").put("type", "http").put("scheme", "bearer");
     ObjectNode schemas = components.putObject("schemas");
     schemas.setAll((ObjectNode) described.path("schemas"));
     ObjectNode problem = schemas.putObject("Problem").put("type", "object");
@@ -112,7 +109,10 @@ public final class OpenApi {
             "application/problem+json")
         .set("schema", schema("Problem"));
     if (OPEN.stream().noneMatch(route.path()::startsWith) && !route.path().equals(PATH)) {
-      operation.putArray("security").addObject().putArray("key");
+      operation
+          .putArray("security")
+          .addObject()
+          .putArray(described.path("security").asString("key"));
     }
   }
 

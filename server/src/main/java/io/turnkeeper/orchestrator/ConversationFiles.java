@@ -10,7 +10,10 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -19,10 +22,15 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * conversations/ORGANIZATION/KEY/state/home        the agent's HOME, with its working directory in it
+ * conversations/ORGANIZATION/KEY/token/run         the token of the run under way, in a directory that can be shown
+ *                                                  to the agent as it is
  * conversations/ORGANIZATION/KEY/at                the run whose snapshot the state equals; absent while it may differ
  * </pre>
  */
 final class ConversationFiles {
+  private static final FileAttribute<?> OWNER_ONLY =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
+
   private final Path directory;
 
   ConversationFiles(Path data, Conversation conversation) {
@@ -77,6 +85,33 @@ final class ConversationFiles {
     try {
       Files.createDirectories(directory);
       Files.writeString(directory.resolve("at"), run.toString(), StandardCharsets.UTF_8);
+    } catch (IOException failed) {
+      throw new UncheckedIOException(failed);
+    }
+  }
+
+  Path tokenFile() {
+    return directory.resolve("token").resolve("run");
+  }
+
+  /** Replaces it whole: who reads it finds the one before or this one. For the owner alone. */
+  void writeToken(String token) {
+    Path file = tokenFile();
+    Path next = file.resolveSibling("next");
+    try {
+      Files.createDirectories(file.getParent());
+      Files.deleteIfExists(next);
+      Files.createFile(next, OWNER_ONLY);
+      Files.writeString(next, token, StandardCharsets.UTF_8);
+      Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException failed) {
+      throw new UncheckedIOException(failed);
+    }
+  }
+
+  void removeToken() {
+    try {
+      Files.deleteIfExists(tokenFile());
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);
     }

@@ -215,6 +215,28 @@ final class ConversationSession {
         : host.answer(permission, answer);
   }
 
+  /**
+   * An event of the run's own, by one of its agent's tools; durable when this returns. False when
+   * it is not this attempt of this run that the agent works on.
+   *
+   * @throws LeaseGone it never will be durable
+   */
+  boolean custom(RunId run, int attempt, ObjectNode update) {
+    ActiveRun now;
+    lock.lock();
+    try {
+      now = phase == Phase.PROMPTING ? active : null;
+    } finally {
+      lock.unlock();
+    }
+    if (now == null || !now.run().id().equals(run) || now.run().attempt() != attempt) {
+      return false;
+    }
+    now.update(update);
+    now.log().awaitCommitted();
+    return true;
+  }
+
   /** Looks at the clocks. Called a few times a second; writes nothing. */
   void check(long nanos) {
     ActiveRun now;
@@ -227,6 +249,7 @@ final class ConversationSession {
     if (now == null) {
       return;
     }
+    host.renewPass(nanos);
     switch (now.overdue(nanos)) {
       case ActiveRun.Overdue.Permissions open ->
           open.ids().forEach(id -> host.answer(id, new PermissionAnswer.Cancelled("expiry")));
@@ -330,14 +353,14 @@ final class ConversationSession {
       }
       String restored = host.ready(run, agent);
       tools.meters().restored(restored);
-      now.record(Kinds.READY, Json.object().put("restore", restored));
+      now.record(Kinds.READY, host.described(Json.object().put("restore", restored)));
       writes.write(new Write.Facts(lease, run.id(), agent.version(), restored));
       if (!enterPrompt()) {
         return stopped();
       }
       now.begin();
       TurnEnd end = host.prompt(agent, now);
-      return outcome(end);
+      return Outcome.of(end, ending());
     } catch (WorkerFailure failure) {
       return ending() == null
           ? Outcome.failed(failure.code(), String.valueOf(failure.getMessage()))
@@ -399,36 +422,16 @@ final class ConversationSession {
     }
   }
 
-  private Outcome outcome(TurnEnd end) {
-    Ending why = ending();
-    return switch (end) {
-      case TurnEnd.Ended ended when why == null || why instanceof Ending.Drain ->
-          Outcome.completed(ended.stopReason());
-      case TurnEnd.Ended ended -> stopped();
-      case TurnEnd.Cancelled cancelled -> stopped();
-      case TurnEnd.Failed failed when why != null -> stopped();
-      case TurnEnd.Failed failed
-          when failed.code().equals("worker_died") || failed.code().equals("worker_killed") ->
-          Outcome.lost(failed.code(), failed.message());
-      case TurnEnd.Failed failed -> Outcome.failed(failed.code(), failed.message());
-    };
-  }
-
   private Outcome stopped() {
-    return switch (ending()) {
-      case Ending.Cancel cancel ->
-          new Outcome(RunStatus.CANCELLED, "cancelled", "cancelled", cancel.reason(), false);
-      case Ending.Overdue overdue ->
-          new Outcome(RunStatus.TIMEOUT, "timeout", overdue.code(), overdue.message(), false);
-      case Ending.Drain drain -> Outcome.lost("replica_stopped", "the replica stopped");
-      case Ending.LogBroken broken ->
-          Outcome.lost("database_unavailable", "the database was away while the agent worked");
-      case Ending.LeaseLost gone -> Outcome.lost("replica_lost", "the replica lost the lease");
-      case null -> Outcome.lost("worker_died", "the worker stopped without a word");
-    };
+    return Outcome.stopped(ending());
   }
 
   private @Nullable Run finish(ActiveRun now, Agent agent, Outcome outcome) {
+    if (outcome.untaken()) {
+      host.close();
+      putBack(now, outcome, new Again(Duration.ZERO, false));
+      return null;
+    }
     if (outcome.lost()) {
       host.close();
       WorkerLoss decision =
@@ -438,7 +441,7 @@ final class ConversationSession {
               now.run().attempt(),
               now.run().maxAttempts());
       if (decision instanceof WorkerLoss.Again again) {
-        putBack(now, outcome, again.delay());
+        putBack(now, outcome, new Again(again.delay(), true));
         return null;
       }
     }
@@ -456,6 +459,7 @@ final class ConversationSession {
             now.fold().messages(),
             completed ? null : outcome.error());
     Run next = settle(now, new Unsettled(settlement, outcome, saved));
+    host.settled(now.run());
     outcome.tell(tools, now.run(), log);
     return next;
   }
@@ -483,7 +487,7 @@ final class ConversationSession {
     return done.next();
   }
 
-  private void putBack(ActiveRun now, Outcome outcome, Duration delay) {
+  private void putBack(ActiveRun now, Outcome outcome, Again again) {
     ObjectNode data =
         Json.object()
             .put("reason", outcome.code())
@@ -491,8 +495,7 @@ final class ConversationSession {
             .put("attempt", now.run().attempt());
     data.set("unknown_tool_calls", now.openToolCalls());
     now.log().awaitCommitted();
-    writes.write(
-        new Write.PutBack(now.log().next(Kinds.INTERRUPTED, data), new Again(delay, true)));
+    writes.write(new Write.PutBack(now.log().next(Kinds.INTERRUPTED, data), again));
   }
 
   /** Waits with a warm worker. Answers the next run, or null when the lease is to be given back. */

@@ -366,6 +366,7 @@ public final class Conversations {
         .useTx(tx -> {
           tools.events().delete(tx, conversation);
           tools.snapshots().delete(tx, conversation);
+          tools.desk().delete(tx, conversation);
           tools.queue().delete(tx, conversation);
           store.delete(tx, conversation.organization(), conversation.key());
         });

@@ -19,6 +19,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Gives ready conversations to this replica's free slots. Each step is at most one transaction and
@@ -279,6 +280,12 @@ final class Dispatcher {
         };
       }
     };
+  }
+
+  /** As the session's; false also when the conversation is not held here. */
+  boolean custom(long key, RunId run, int attempt, ObjectNode update) {
+    ConversationSession session = sessions.get(key);
+    return session != null && session.custom(run, attempt, update);
   }
 
   /** The conversation's run under way here, if any. */

@@ -97,6 +97,8 @@ public final class Orchestrator implements AutoCloseable {
   private final Mailroom mailroom;
   private final TurnWriter writer;
   private final Conversations conversations;
+  private final RemoteDesk desk;
+  private final WorkerPort workerPort;
   private final Ticker dispatching;
   private final Ticker keeping;
   private final Ticker clocks;
@@ -106,17 +108,34 @@ public final class Orchestrator implements AutoCloseable {
   private int looks;
   private int tended;
 
+  /** Without an address: agents' own tools do not reach this replica. */
   public Orchestrator(Capabilities on, Limits limits, Meters meters, Clock clock) {
-    this(on, limits, meters, new Ways(clock, Thread.ofVirtual().factory(), RunId::next));
+    this(on, limits, Elsewhere.defaults(on.db(), clock), meters, clock);
+  }
+
+  /**
+   * @param elsewhere how workers that connect, and agents' own tools, reach this replica
+   */
+  public Orchestrator(
+      Capabilities on, Limits limits, Elsewhere elsewhere, Meters meters, Clock clock) {
+    this(
+        on,
+        limits,
+        elsewhere,
+        meters,
+        new Ways(clock, Thread.ofVirtual().factory(), RunId::next));
   }
 
   /** Where time comes from, the threads on which conversations are served, and ids of runs. */
   record Ways(Clock clock, ThreadFactory threads, Supplier<RunId> runIds) {}
 
-  Orchestrator(Capabilities on, Limits limits, Meters meters, Ways ways) {
+  Orchestrator(Capabilities on, Limits limits, Elsewhere elsewhere, Meters meters, Ways ways) {
     Clock clock = ways.clock();
     this.limits = limits;
     this.others = on.others();
+    this.desk =
+        new RemoteDesk(
+            new RemoteDesk.Parts(on.db(), on.queue(), on.agents(), elsewhere), others, clock);
     this.writer =
         new TurnWriter(
             on.db(), on.queue(), on.events(), on.snapshots(), this::changed, meters::events);
@@ -129,6 +148,8 @@ public final class Orchestrator implements AutoCloseable {
             on.workers(),
             on.agents(),
             writer,
+            desk,
+            new Passes(elsewhere.tokens(), elsewhere.url()),
             meters,
             new AtomicBoolean(),
             new AtomicBoolean(),
@@ -150,6 +171,7 @@ public final class Orchestrator implements AutoCloseable {
     this.sweeper =
         new Sweeper(limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
+    this.workerPort = new WorkerPort(tools, elsewhere, dispatcher::custom, keeping::nudge);
   }
 
   /** A conversation's place on this replica's disk, under its data directory. */
@@ -162,6 +184,11 @@ public final class Orchestrator implements AutoCloseable {
     return conversations;
   }
 
+  /** What workers from elsewhere, and agents' own tools, are served from. */
+  public WorkerPort workerPort() {
+    return workerPort;
+  }
+
   /**
    * Makes the log ready for today and starts to look for work. Nothing is claimed before {@link
    * #joined}.
@@ -171,6 +198,7 @@ public final class Orchestrator implements AutoCloseable {
     dispatching.start();
     keeping.start();
     clocks.start();
+    desk.start();
   }
 
   /** This replica is a live member under this id: it may claim. */
@@ -224,6 +252,9 @@ public final class Orchestrator implements AutoCloseable {
       }
       case LET_GO -> dispatcher.letGo(news.conversationKey());
       case READY -> dispatching.nudge();
+      case OFFERED -> desk.offeredElsewhere();
+      case SAID -> desk.said(news.conversationKey());
+      case TOLD -> desk.told(news.conversationKey());
     }
   }
 
@@ -231,6 +262,7 @@ public final class Orchestrator implements AutoCloseable {
   public void missed() {
     tools.events().wakeAll();
     dispatcher.wakeAll();
+    desk.missed();
     dispatching.nudge();
     keeping.nudge();
   }
@@ -282,6 +314,7 @@ public final class Orchestrator implements AutoCloseable {
     dispatching.close();
     keeping.close();
     clocks.close();
+    desk.close();
     remains.close();
     mailroom.close();
     writer.close();

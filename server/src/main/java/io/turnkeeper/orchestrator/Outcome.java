@@ -4,8 +4,10 @@ import io.turnkeeper.base.Json;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.transcript.TurnFold;
+import io.turnkeeper.worker.TurnEnd;
 import java.time.Duration;
 import java.time.Instant;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -26,6 +28,45 @@ record Outcome(RunStatus status, String stopReason, String code, String message,
 
   static Outcome lost(String code, String message) {
     return new Outcome(RunStatus.FAILED, "error", code, message, true);
+  }
+
+  /**
+   * How a turn ended that ended by itself, or was made to.
+   *
+   * @param why it was made to end; null when it was not
+   */
+  static Outcome of(TurnEnd end, @Nullable Ending why) {
+    return switch (end) {
+      case TurnEnd.Ended ended when why == null || why instanceof Ending.Drain ->
+          completed(ended.stopReason());
+      case TurnEnd.Ended ended -> stopped(why);
+      case TurnEnd.Cancelled cancelled -> stopped(why);
+      case TurnEnd.Failed failed when why != null -> stopped(why);
+      case TurnEnd.Failed failed
+          when failed.code().equals("worker_died") || failed.code().equals("worker_killed") ->
+          lost(failed.code(), failed.message());
+      case TurnEnd.Failed failed -> failed(failed.code(), failed.message());
+    };
+  }
+
+  /** How a run ended that was made to. */
+  static Outcome stopped(@Nullable Ending why) {
+    return switch (why) {
+      case Ending.Cancel cancel ->
+          new Outcome(RunStatus.CANCELLED, "cancelled", "cancelled", cancel.reason(), false);
+      case Ending.Overdue overdue ->
+          new Outcome(RunStatus.TIMEOUT, "timeout", overdue.code(), overdue.message(), false);
+      case Ending.Drain drain -> lost("replica_stopped", "the replica stopped");
+      case Ending.LogBroken broken ->
+          lost("database_unavailable", "the database was away while the agent worked");
+      case Ending.LeaseLost gone -> lost("replica_lost", "the replica lost the lease");
+      case null -> lost("worker_died", "the worker stopped without a word");
+    };
+  }
+
+  /** Whether no worker from elsewhere took the run: it was never begun. */
+  boolean untaken() {
+    return code.equals(RemoteWorker.NO_WORKER);
   }
 
   /**

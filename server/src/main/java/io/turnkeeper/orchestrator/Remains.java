@@ -10,6 +10,7 @@ import io.turnkeeper.queue.Again;
 import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Settlement;
+import io.turnkeeper.remote.Message;
 import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.transcript.TurnFold;
 import java.time.Duration;
@@ -19,6 +20,7 @@ import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -135,13 +137,10 @@ final class Remains {
 
   private void resolve(LeaseToken lease, Run run, Cause cause) {
     LogField.RUN.set(run.id().toString());
-    Attempt attempt = read(run);
-    Outcome outcome =
-        run.cancelRequested() == null
-            ? Outcome.lost(
-                cause.code(), cause.message() + "; what the agent had begun may be half done")
-            : new Outcome(
-                RunStatus.CANCELLED, "cancelled", "cancelled", run.cancelRequested(), false);
+    List<Message> said = tools.desk().remains(lease, run);
+    Attempt attempt = catchUp(lease, run, read(run), said);
+    ObjectNode result = Messages.result(said);
+    Outcome outcome = outcome(run, cause, result);
     if (outcome.lost() && decide(run, attempt) instanceof WorkerLoss.Again again) {
       tools
           .writer()
@@ -159,7 +158,11 @@ final class Remains {
     }
     Settlement settlement =
         new Settlement(
-            lease, run.id(), outcome.status(), attempt.fold().messages(), outcome.error());
+            lease,
+            run.id(),
+            outcome.status(),
+            attempt.fold().messages(),
+            outcome.status() == RunStatus.COMPLETED ? null : outcome.error());
     Append terminal =
         new Append(
             lease,
@@ -167,8 +170,47 @@ final class Remains {
             attempt.seq() + 1,
             Kinds.terminal(outcome.status()),
             outcome.terminal(attempt.fold()));
-    tools.writer().write(new Write.End(settlement, terminal, false, false), WRITE_DEADLINE);
+    boolean completed = outcome.status() == RunStatus.COMPLETED;
+    tools.writer().write(new Write.End(settlement, terminal, completed, false), WRITE_DEADLINE);
     outcome.tell(tools, run, log);
+  }
+
+  /** A result that was accepted of a worker from elsewhere counts, whoever was to write it. */
+  private static Outcome outcome(Run run, Cause cause, @Nullable ObjectNode result) {
+    if (result != null) {
+      return Outcome.of(Messages.end(result), null);
+    }
+    String asked = run.cancelRequested();
+    return asked == null
+        ? Outcome.lost(
+            cause.code(), cause.message() + "; what the agent had begun may be half done")
+        : new Outcome(RunStatus.CANCELLED, "cancelled", "cancelled", asked, false);
+  }
+
+  /**
+   * Writes what was accepted of a worker from elsewhere and is not in the log. Each of its messages
+   * is one event there, in the same order, so that their number says where to go on. Nothing more
+   * is accepted of it: its token is of the epoch before.
+   */
+  private Attempt catchUp(LeaseToken lease, Run run, Attempt attempt, List<Message> said) {
+    int seq = attempt.seq();
+    boolean produced = attempt.produced();
+    for (Message message : said.subList(Math.min(attempt.applied(), said.size()), said.size())) {
+      String type = Messages.type(message.data());
+      if (type.equals(Messages.RESULT)) {
+        break;
+      }
+      boolean asks = type.equals(Messages.PERMISSION);
+      ObjectNode data = asks ? Messages.asked(message.data()) : Messages.update(message.data());
+      String kind = asks ? Kinds.PERMISSION_REQUESTED : Kinds.UPDATE;
+      attempt.fold().apply(kind, data);
+      produced = true;
+      tools
+          .writer()
+          .write(
+              new Write.Log(new Append(lease, run.id(), ++seq, kind, data)), WRITE_DEADLINE);
+    }
+    return new Attempt(attempt.fold(), seq, attempt.begun(), produced, attempt.applied());
   }
 
   private WorkerLoss decide(Run run, Attempt attempt) {
@@ -200,14 +242,15 @@ final class Remains {
    * @param seq of the last event
    * @param begun whether this attempt has begun at all
    * @param produced whether the agent has shown any sign of work in it
+   * @param applied how many events the agent has caused in it
    */
-  private record Attempt(TurnFold fold, int seq, boolean begun, boolean produced) {}
+  private record Attempt(TurnFold fold, int seq, boolean begun, boolean produced, int applied) {}
 
   private Attempt read(Run run) {
     TurnFold fold = new TurnFold(run.id().toString());
     int seq = 0;
     boolean begun = false;
-    boolean produced = false;
+    int applied = 0;
     while (true) {
       int after = seq;
       List<Event> page =
@@ -221,15 +264,15 @@ final class Remains {
         switch (event.kind()) {
           case Kinds.STARTED -> {
             begun = event.data().path("attempt").asInt(0) == run.attempt();
-            produced = false;
+            applied = 0;
           }
-          case Kinds.UPDATE, Kinds.PERMISSION_REQUESTED -> produced = true;
+          case Kinds.UPDATE, Kinds.PERMISSION_REQUESTED -> applied++;
           default -> {}
         }
       }
       if (page.size() < PAGE) {
         int last = page.isEmpty() ? seq : page.getLast().seq();
-        return new Attempt(fold, last, begun, produced);
+        return new Attempt(fold, last, begun, applied > 0, applied);
       }
       seq = page.getLast().seq();
     }

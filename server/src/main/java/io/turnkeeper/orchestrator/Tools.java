@@ -18,6 +18,8 @@ import java.util.function.Supplier;
 /**
  * What a session works with.
  *
+ * @param desk the runs that are at workers from elsewhere
+ * @param passes what agents' own tools may act with
  * @param crowded set while every slot is taken and other conversations wait: a conversation then
  *     gives its slot back after each run, so that a tenant's long backlog delays another tenant by
  *     one run at most
@@ -35,6 +37,8 @@ record Tools(
     WorkerPool workers,
     Agents agents,
     TurnWriter writer,
+    RemoteDesk desk,
+    Passes passes,
     Meters meters,
     AtomicBoolean crowded,
     AtomicBoolean capped,

@@ -21,8 +21,10 @@ import io.turnkeeper.worker.Worker;
 import io.turnkeeper.worker.WorkerFailure;
 import io.turnkeeper.worker.WorkerSpec;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +47,7 @@ final class WorkerHost {
   private final LeaseWrites writes;
   private final ConversationFiles files;
   private final Starting starting;
+  private final RunPass pass;
   private volatile @Nullable Worker worker;
   private volatile boolean killed;
   private int workerVersion;
@@ -60,6 +63,7 @@ final class WorkerHost {
     this.tools = tools;
     this.lease = lease;
     this.files = new ConversationFiles(tools.data(), lease.conversation());
+    this.pass = new RunPass(tools, lease, files);
   }
 
   static ActiveRun.AgentLimits limits(AgentDefinition definition) {
@@ -83,6 +87,10 @@ final class WorkerHost {
     }
     Worker warm = worker;
     idleTimeout = definition.timeouts().idle();
+    if (definition.kind() == AgentDefinition.Kind.REMOTE) {
+      close();
+      return elsewhere(run, definition);
+    }
     if (warm != null && warm.alive() && workerVersion == agent.version()) {
       files.dirty();
       return "warm";
@@ -110,6 +118,40 @@ final class WorkerHost {
     return started.restored().name().toLowerCase(Locale.ROOT);
   }
 
+  /** Waits until a worker from elsewhere has the run: its files and its memory are its own. */
+  private String elsewhere(Run run, AgentDefinition definition)
+      throws WorkerFailure, InterruptedException {
+    RemoteWorker remote =
+        new RemoteWorker(
+            tools.desk(),
+            lease,
+            run,
+            WorkerSpec.Permissions.valueOf(definition.permissions().name()));
+    worker = remote;
+    if (killed) {
+      remote.kill();
+    }
+    begin();
+    try {
+      remote.offer();
+    } finally {
+      starting.tell(false);
+    }
+    return "remote";
+  }
+
+  /** What is worth knowing of the worker that has the run. */
+  ObjectNode described(ObjectNode facts) {
+    return worker instanceof RemoteWorker remote ? facts.put("worker", remote.name()) : facts;
+  }
+
+  private void begin() throws InterruptedException {
+    if (!starting.tell(true)) {
+      starting.tell(false);
+      throw new InterruptedException("the run ended before its worker started");
+    }
+  }
+
   /** Told around the start of a worker. */
   @FunctionalInterface
   interface Starting {
@@ -118,10 +160,7 @@ final class WorkerHost {
 
   private Worker start(WorkerSpec spec, @Nullable Session previous, String transcript)
       throws WorkerFailure, InterruptedException {
-    if (!starting.tell(true)) {
-      starting.tell(false);
-      throw new InterruptedException("the run ended before its worker started");
-    }
+    begin();
     try {
       return tools.workers().start(spec, previous, transcript);
     } finally {
@@ -137,15 +176,33 @@ final class WorkerHost {
     Run run = now.run();
     boolean interrupted =
         run.attempt() > 1 && agent.definition().onWorkerLoss() == OnWorkerLoss.RESUME;
-    return live.prompt(
-        new Turn(
-            run.id().toString(),
-            run.conversation().id(),
-            run.attempt(),
-            interrupted,
-            run.input(),
-            traceparent(run)),
-        now);
+    String token = live instanceof RemoteWorker ? null : pass.begin(run);
+    try {
+      return live.prompt(
+          new Turn(
+              run.id().toString(),
+              run.conversation().id(),
+              run.attempt(),
+              interrupted,
+              run.input(),
+              token,
+              traceparent(run)),
+          now);
+    } finally {
+      pass.end();
+    }
+  }
+
+  /** Called a few times a second while the agent works. */
+  void renewPass(long nanos) {
+    pass.renew(nanos);
+  }
+
+  /** The run has ended, and its log is whole. */
+  void settled(Run run) {
+    if (worker instanceof RemoteWorker) {
+      tools.desk().settled(run);
+    }
   }
 
   /** The request's place in its trace: what the agent does is a part of the same. */
@@ -162,9 +219,15 @@ final class WorkerHost {
     }
   }
 
-  /** A worker that is being started is killed as soon as it is there. */
+  /**
+   * A worker that is being started is killed as soon as it is there; one from elsewhere has no
+   * process here that whoever calls this could kill.
+   */
   void doom() {
     killed = true;
+    if (worker instanceof RemoteWorker remote) {
+      remote.kill();
+    }
   }
 
   void kill() {
@@ -211,6 +274,10 @@ final class WorkerHost {
    */
   boolean save(ActiveRun now, AgentDefinition definition) {
     Worker live = worker;
+    if (live instanceof RemoteWorker) {
+      // The worker has sent what it wants kept, if anything.
+      return true;
+    }
     Optional<Session> session = live == null ? Optional.empty() : live.session();
     ObjectNode kept = Json.object();
     session.ifPresent(s -> kept.put("id", s.id()).put("cwd", s.cwd()));
@@ -255,7 +322,12 @@ final class WorkerHost {
         yield false;
       }
       // A try whose outcome is unknown had stored it: whatever is there is the run's.
+      case Saved.Exists exists when unknown[0] -> true;
       case Saved.Refused refused when unknown[0] -> true;
+      case Saved.Exists exists -> {
+        warn(now, "snapshot_failed", "the run has a snapshot already");
+        yield false;
+      }
       case Saved.Refused refused -> {
         warn(now, "snapshot_failed", refused.why());
         yield false;
@@ -304,10 +376,12 @@ final class WorkerHost {
   }
 
   private WorkerSpec spec(AgentDefinition definition) {
+    Map<String, String> env = new HashMap<>(definition.env());
+    env.putAll(tools.passes().environment(files));
     return new WorkerSpec(
         WorkerSpec.Kind.valueOf(definition.kind().name()),
         definition.command(),
-        definition.env(),
+        env,
         files.home(),
         files.workDir(),
         WorkerSpec.Permissions.valueOf(definition.permissions().name()),

@@ -26,9 +26,9 @@ final class LeaseSql {
   static final String GATES =
       """
       SELECT o.id AS organization_id, a.id AS agent_id,
-             o.max_running AS organization_max, a.max_running AS agent_max,
+             o.max_running AS organization_max, <agent max> AS agent_max,
              o.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused,
-             CASE WHEN a.max_running IS NOT NULL THEN (
+             CASE WHEN a.max_running IS NOT NULL OR a.remote THEN (
                SELECT h.tag FROM mailboxes h
                 WHERE h.organization_id = a.organization_id AND h.agent_id = a.id
                   AND h.state = 'capped' AND h.paused_by IS NULL
@@ -40,7 +40,8 @@ final class LeaseSql {
         FROM unnest(:organizations::uuid[], :agents::uuid[]) AS i(organization_id, agent_id)
         JOIN organizations o ON o.id = i.organization_id
         JOIN agents a ON a.organization_id = i.organization_id AND a.id = i.agent_id
-      """;
+      """
+          .replace("<agent max>", Remote.AGENT_MAX);
 
   /** Two claims for one capped tenant follow each other; the count below is then exact. */
   static final String LOCK_CAPPED =
@@ -283,6 +284,23 @@ final class LeaseSql {
        WHERE m.organization_id = :organization AND m.conversation_key = :key
          AND m.epoch = :epoch AND m.replica_id = :replica
        ORDER BY r.turn LIMIT 1
+      """;
+
+  /**
+   * The lease of a run under way, whoever holds it. The holder's row is locked, so that a takeover
+   * comes either before or after the whole transaction. By primary keys only.
+   */
+  static final String HELD =
+      """
+      SELECT r.*, c.id AS conversation_id, m.epoch AS lease_epoch, m.replica_id AS holder
+        FROM runs r
+        JOIN conversations c ON c.key = r.conversation_key
+        JOIN mailboxes m ON m.conversation_key = r.conversation_key
+        JOIN replicas p ON p.id = m.replica_id
+       WHERE r.id = :run AND r.organization_id = :organization
+         AND r.status IN ('running', 'waiting') AND r.epoch = m.epoch
+         AND p.state IN ('live', 'draining')
+         FOR KEY SHARE OF p
       """;
 
   /**

@@ -235,6 +235,20 @@ final class Leases {
         .findOne();
   }
 
+  Optional<Held> held(Tx tx, OrganizationId organization, RunId run) {
+    return tx.query(LeaseSql.HELD)
+        .bind("organization", organization.value())
+        .bind("run", run.value())
+        .map((row, context) -> {
+          Run underWay = RunRows.read(row);
+          return new Held(
+              new LeaseToken(
+                  underWay.conversation(), row.getLong("lease_epoch"), row.getInt("holder")),
+              underWay);
+        })
+        .findOne();
+  }
+
   private static void holdBack(Tx tx, String state, List<Gate.Candidate> held) {
     if (held.isEmpty()) {
       return;

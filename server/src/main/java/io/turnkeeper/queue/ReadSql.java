@@ -73,7 +73,7 @@ final class ReadSql {
              o.paused_at AS organization_paused_at, o.paused_by AS organization_paused_by,
              o.max_running AS organization_max,
              a.paused_at AS agent_paused_at, a.paused_by AS agent_paused_by,
-             a.max_running AS agent_max
+             <agent max> AS agent_max, a.remote
         FROM runs r
         JOIN mailboxes m ON m.conversation_key = r.conversation_key
         JOIN organizations o ON o.id = r.organization_id
@@ -85,7 +85,8 @@ final class ReadSql {
              AND h.status IN ('pending', 'running', 'waiting')
            ORDER BY h.turn LIMIT 1) head ON true
        WHERE r.organization_id = :organization AND r.id = :run
-      """;
+      """
+          .replace("<agent max>", Remote.AGENT_MAX);
 
   static final String COUNT_AHEAD =
       """

@@ -129,6 +129,15 @@ public final class RunQueue {
     return leases.underWay(tx, lease);
   }
 
+  /**
+   * A run under way with its lease, whichever replica holds it: for writes that are made for it
+   * from elsewhere. The holder's row stays locked until the transaction ends, so that a takeover
+   * comes either before or after the whole of it. Empty when the run is not under way.
+   */
+  public Optional<Held> held(Tx tx, OrganizationId organization, RunId run) {
+    return leases.held(tx, organization, run);
+  }
+
   /** Ends runs that have not started. Runs that have, or that ended, are not in the answer. */
   public List<EndedRun> endPending(
       Tx tx, Collection<RunId> runs, RunStatus status, ObjectNode error) {

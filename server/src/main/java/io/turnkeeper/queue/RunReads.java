@@ -163,6 +163,9 @@ final class RunReads {
   private static Why capped(Tx tx, OrganizationId organization, ResultSet row) throws SQLException {
     Integer agentMax = row.getObject("agent_max", Integer.class);
     Integer organizationMax = row.getObject("organization_max", Integer.class);
+    if (row.getBoolean("remote") && agentMax != null && agentMax == 0) {
+      return new Why.NoWorker();
+    }
     int[] running =
         tx.query(ReadSql.COUNT_RUNNING)
             .bind("organization", organization.value())

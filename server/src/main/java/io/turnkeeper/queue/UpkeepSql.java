@@ -34,12 +34,13 @@ final class UpkeepSql {
              ORDER BY m.organization_id, m.agent_id, m.state LIMIT 1) n
       )
       SELECT h.organization_id, h.agent_id, h.state,
-             o.max_running AS organization_max, a.max_running AS agent_max,
+             o.max_running AS organization_max, <agent max> AS agent_max,
              o.paused_at IS NOT NULL OR a.paused_at IS NOT NULL AS paused
         FROM held h
         JOIN organizations o ON o.id = h.organization_id
         JOIN agents a ON a.organization_id = h.organization_id AND a.id = h.agent_id
-      """;
+      """
+          .replace("<agent max>", Remote.AGENT_MAX);
 
   static final String LIFT =
       """

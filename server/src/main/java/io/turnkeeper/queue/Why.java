@@ -22,6 +22,9 @@ public sealed interface Why {
   /** So many runs of its agent or organization run as may. */
   record Capped(String what, int running, int max) implements Why {}
 
+  /** Its agent's workers connect from elsewhere, and none is connected. */
+  record NoWorker() implements Why {}
+
   /** It is not to start yet. */
   record Delayed(Instant until, boolean backingOff) implements Why {}
 

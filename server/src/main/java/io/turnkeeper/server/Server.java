@@ -21,17 +21,22 @@ import io.turnkeeper.gateway.admin.AdminRoutes;
 import io.turnkeeper.gateway.admin.ClusterView;
 import io.turnkeeper.gateway.admin.HealthRoutes;
 import io.turnkeeper.gateway.langgraph.LangGraphRoutes;
+import io.turnkeeper.gateway.worker.WorkerRoutes;
 import io.turnkeeper.http.HttpConfig;
 import io.turnkeeper.http.HttpServer;
 import io.turnkeeper.http.Route;
+import io.turnkeeper.orchestrator.Elsewhere;
 import io.turnkeeper.orchestrator.Meters;
 import io.turnkeeper.orchestrator.Orchestrator;
+import io.turnkeeper.orchestrator.WorkerPort;
 import io.turnkeeper.queue.QueueDepth;
 import io.turnkeeper.queue.RunQueue;
+import io.turnkeeper.remote.RemoteWork;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.telemetry.Metrics;
 import io.turnkeeper.tenancy.NewKey;
 import io.turnkeeper.tenancy.Tenancy;
+import io.turnkeeper.tokens.RunTokens;
 import io.turnkeeper.worker.Workers;
 import io.turnkeeper.worker.WorkersConfig;
 import java.net.InetAddress;
@@ -73,7 +78,7 @@ public final class Server implements AutoCloseable {
   private final BiConsumer<URI, String> keep;
   private final Deque<AutoCloseable> toClose = new ArrayDeque<>();
   private final AtomicReference<@Nullable Orchestrator> orchestrator = new AtomicReference<>();
-  private @Nullable HttpServer http;
+  private volatile @Nullable HttpServer http;
   private volatile @Nullable Cluster cluster;
   private Optional<String> newAdminKey = Optional.empty();
   private volatile boolean stopping;
@@ -150,6 +155,11 @@ public final class Server implements AutoCloseable {
                     .at(settings.data()),
                 clock));
 
+    RunTokens tokens =
+        new RunTokens(
+            db,
+            new RunTokens.Limits(settings.remote().tokenTtl(), settings.remote().keyRotation()),
+            clock);
     Orchestrator conversations =
         owned(
             new Orchestrator(
@@ -164,6 +174,12 @@ public final class Server implements AutoCloseable {
                     this::tell),
                 new Orchestrator.Limits(
                     settings.data(), settings.maxLeases(), settings.worker().memoryBudget()),
+                new Elsewhere(
+                    new RemoteWork(),
+                    tokens,
+                    settings.remote().deadline(),
+                    settings.worker().cancelGrace(),
+                    () -> http == null ? "" : url().toString()),
                 meters(metrics),
                 clock));
     orchestrator.set(conversations);
@@ -172,7 +188,12 @@ public final class Server implements AutoCloseable {
 
     List<Route> routes =
         new ArrayList<>(
-            AdminRoutes.of(tenancy, agents, conversations.conversations(), view(db, queue)));
+            AdminRoutes.of(
+                tenancy,
+                agents,
+                conversations.conversations(),
+                view(db, queue, conversations.workerPort())));
+    routes.addAll(WorkerRoutes.of(new Guard(tenancy), conversations.workerPort(), tokens));
     routes.addAll(
         LangGraphRoutes.of(
             new Guard(tenancy), agents, conversations.conversations(), VERSION, clock));
@@ -203,14 +224,15 @@ public final class Server implements AutoCloseable {
     }
   }
 
-  private ClusterView view(Db db, RunQueue queue) {
+  private ClusterView view(Db db, RunQueue queue, WorkerPort workers) {
     return new ClusterView(
         VERSION,
         () -> cluster == null ? OptionalInt.empty() : cluster.replica(),
         this::slots,
         () -> depth(db, queue),
         () -> cluster == null ? List.of() : cluster.replicas(),
-        (replica, leases) -> cluster != null && cluster.want(replica, leases));
+        (replica, leases) -> cluster != null && cluster.want(replica, leases),
+        workers::connected);
   }
 
   /** Replicas that share a database must be given the same key: none of them may make its own. */

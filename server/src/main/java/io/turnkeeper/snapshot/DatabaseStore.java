@@ -49,6 +49,8 @@ final class DatabaseStore implements Store {
     } catch (Fence.Stale stale) {
       memory.forget(save.conversation());
       return new Saved.Stale();
+    } catch (Fence.Exists exists) {
+      return new Saved.Exists();
     } catch (Fence.Refused refused) {
       return new Saved.Refused(refused.why());
     } catch (IOException unreadable) {

@@ -14,6 +14,15 @@ final class Fence {
     }
   }
 
+  /** The run has one already. */
+  static final class Exists extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    Exists() {
+      super("the run has a snapshot already", null, false, false);
+    }
+  }
+
   /** Not to be stored, for a reason that people can read. */
   static final class Refused extends RuntimeException {
     private static final long serialVersionUID = 1L;

@@ -24,6 +24,9 @@ public sealed interface Saved {
   /** The lease is no longer good; nothing can be restored from what this wrote. */
   record Stale() implements Saved {}
 
+  /** The run has a snapshot already; that one stands. */
+  record Exists() implements Saved {}
+
   /** Not stored, for a reason that people can read. The previous snapshot stands. */
   record Refused(String why) implements Saved {}
 }

@@ -80,7 +80,7 @@ final class Upload implements ChunkStream.Sink {
             throw new MissingChunk();
           }
           if (row(tx, manifest, stored.row(), total) == 0) {
-            throw new Fence.Refused("the run has a snapshot already");
+            throw new Fence.Exists();
           }
         });
     return new Finished(total, base == null ? earlier : base);

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +51,9 @@ final class Quotas {
     }
   }
 
+  /** What an organization may send, and when that was read. */
+  private record Rate(@Nullable Integer perSecond, long readAt) {}
+
   /** A count of the database's, and when it was read. */
   private static final class Count {
     private long value;
@@ -64,6 +68,13 @@ final class Quotas {
       new LinkedHashMap<>(16, 0.75f, true) {
         @Override
         protected boolean removeEldestEntry(Map.Entry<UUID, Bucket> eldest) {
+          return size() > BUCKETS_MAX;
+        }
+      };
+  private final Map<UUID, Rate> rates =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<UUID, Rate> eldest) {
           return size() > BUCKETS_MAX;
         }
       };
@@ -85,6 +96,31 @@ final class Quotas {
   void request(Caller caller, Limits organization, Limits key) {
     request(caller.keyId(), key.requestsPerSecond(), "key");
     request(caller.organization().value(), organization.requestsPerSecond(), "organization");
+  }
+
+  /** A request that is known to be the organization's by something else than a key. */
+  void request(OrganizationId organization) {
+    UUID whose = organization.value();
+    Rate rate;
+    synchronized (rates) {
+      rate = rates.get(whose);
+    }
+    long now = clock.nanos();
+    if (rate == null || now - rate.readAt() >= Tenancy.CACHE_TTL.toNanos()) {
+      Optional<Integer> perSecond =
+          db.inTx(
+              organization,
+              tx ->
+                  tx.query(TenancySql.REQUESTS_MAX)
+                      .bind("organization_id", whose)
+                      .mapTo(Integer.class)
+                      .findOne());
+      rate = new Rate(perSecond.orElse(null), now);
+      synchronized (rates) {
+        rates.put(whose, rate);
+      }
+    }
+    request(whose, rate.perSecond(), "organization");
   }
 
   private void request(UUID whose, @Nullable Integer perSecond, String word) {

@@ -4,8 +4,10 @@ import io.turnkeeper.base.Refusal;
 import java.util.Locale;
 import java.util.Optional;
 
-/** What a key may do. Each role includes the ones before it. */
+/** What a key may do. Each role from reader on includes the ones before it, without worker. */
 public enum Role {
+  /** Works for one agent, and may do nothing else. */
+  WORKER,
   /** Reads. */
   READER,
   /** Also creates, changes and runs. */
@@ -27,7 +29,9 @@ public enum Role {
             new Refusal.Invalid(
                 "unknown_value",
                 field,
-                field + " must be one of reader, client, admin, not " + Refusal.shown(text)));
+                field
+                    + " must be one of reader, client, admin, worker, not "
+                    + Refusal.shown(text)));
   }
 
   static Optional<Role> find(String text) {

@@ -1,5 +1,6 @@
 package io.turnkeeper.tenancy;
 
+import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.Refusal;
@@ -98,6 +99,15 @@ public final class Tenancy {
   }
 
   /**
+   * As the other, for a request that is known to be the organization's by something else than a key.
+   *
+   * @throws Refusal.Limited over a limit
+   */
+  public void admit(OrganizationId organization) {
+    quotas.request(organization);
+  }
+
+  /**
    * Counts a stream of the caller until what this returns is run, once.
    *
    * @throws Refusal.Limited when it may have no more
@@ -159,7 +169,7 @@ public final class Tenancy {
       if (hasAdmin(tx, first.id())) {
         return Optional.<NewKey>empty();
       }
-      NewKey key = insertKey(tx, first.id(), "first-admin", Role.ADMIN);
+      NewKey key = insertKey(tx, first.id(), "first-admin", Role.ADMIN, null);
       keep.accept(key);
       return Optional.of(key);
     });
@@ -172,7 +182,21 @@ public final class Tenancy {
    */
   public NewKey createKey(OrganizationId organization, String name, Role role) {
     checkKeyName(name);
-    return db.inTx(organization, tx -> insertKey(tx, organization, name, role));
+    if (role == Role.WORKER) {
+      throw new Refusal.Invalid("field_missing", "agent", "a worker's key is for one agent");
+    }
+    return db.inTx(organization, tx -> insertKey(tx, organization, name, role, null));
+  }
+
+  /**
+   * A new key for the workers of one agent.
+   *
+   * @param agent of this organization
+   * @throws Refusal.Invalid as {@link #createKey}
+   */
+  public NewKey createWorkerKey(OrganizationId organization, String name, AgentId agent) {
+    checkKeyName(name);
+    return db.inTx(organization, tx -> insertKey(tx, organization, name, Role.WORKER, agent));
   }
 
   /** The organization's keys, also revoked ones, oldest first; at most 1000. */
@@ -243,7 +267,7 @@ public final class Tenancy {
               .orElseThrow(() ->
                   new Refusal.Conflict(
                       "organization_exists", "there is an organization " + name + " already"));
-      return new Founded(made, insertKey(tx, made.id(), "first-admin", Role.ADMIN));
+      return new Founded(made, insertKey(tx, made.id(), "first-admin", Role.ADMIN, null));
     });
   }
 
@@ -410,6 +434,7 @@ public final class Tenancy {
             new OrganizationId(row.getObject("organization_id", UUID.class)),
             row.getString("organization_name"),
             Role.parse(row.getString("role"), "role"),
+            agent(row),
             id,
             row.getString("key_name"));
     return new Known(
@@ -424,7 +449,8 @@ public final class Tenancy {
         readAt);
   }
 
-  private static NewKey insertKey(Tx tx, OrganizationId organization, String name, Role role) {
+  private static NewKey insertKey(
+      Tx tx, OrganizationId organization, String name, Role role, @Nullable AgentId agent) {
     KeyText text = KeyText.random(Uuid7.next());
     ApiKey stored =
         tx.query(TenancySql.INSERT_KEY)
@@ -432,6 +458,7 @@ public final class Tenancy {
             .bind("organization_id", organization.value())
             .bind("name", name)
             .bind("role", role.wire())
+            .bind("agent_id", agent == null ? null : agent.value())
             .bind("secret_hash", text.hash())
             .map((row, _) -> key(row))
             .one();
@@ -466,6 +493,7 @@ public final class Tenancy {
         row.getObject("id", UUID.class),
         row.getString("name"),
         Role.parse(row.getString("role"), "role"),
+        agent(row),
         row.getObject("created_at", OffsetDateTime.class).toInstant(),
         instant(row, "revoked_at"),
         new Limits(
@@ -481,6 +509,11 @@ public final class Tenancy {
         row.getObject("max_streams", Integer.class),
         row.getObject("max_queued", Integer.class),
         row.getObject("max_stored_bytes", Long.class));
+  }
+
+  private static @Nullable AgentId agent(ResultSet row) throws SQLException {
+    UUID agent = row.getObject("agent_id", UUID.class);
+    return agent == null ? null : new AgentId(agent);
   }
 
   private static Organization organization(ResultSet row) throws SQLException {

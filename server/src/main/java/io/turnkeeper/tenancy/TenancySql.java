@@ -6,7 +6,8 @@ final class TenancySql {
   static final String FIND_KEY =
       """
       -- cross-tenant: the key is what says which organization the caller belongs to
-      SELECT k.secret_hash, k.role, k.name AS key_name, k.organization_id, o.name AS organization_name,
+      SELECT k.secret_hash, k.role, k.agent_id, k.name AS key_name, k.organization_id,
+             o.name AS organization_name,
              o.max_requests_per_second, o.max_streams, o.max_queued, o.max_stored_bytes,
              k.max_requests_per_second AS key_requests_per_second, k.max_streams AS key_streams
         FROM api_keys k
@@ -35,6 +36,11 @@ final class TenancySql {
              max_requests_per_second, max_streams, max_queued, max_stored_bytes
         FROM organizations
        WHERE name = :name
+      """;
+
+  static final String REQUESTS_MAX =
+      """
+      SELECT max_requests_per_second FROM organizations WHERE id = :organization_id
       """;
 
   static final String LIST_ORGANIZATIONS =
@@ -73,14 +79,15 @@ final class TenancySql {
 
   static final String INSERT_KEY =
       """
-      INSERT INTO api_keys (id, organization_id, name, role, secret_hash)
-      VALUES (:id, :organization_id, :name, :role, :secret_hash)
-      RETURNING id, name, role, created_at, revoked_at, max_requests_per_second, max_streams
+      INSERT INTO api_keys (id, organization_id, name, role, agent_id, secret_hash)
+      VALUES (:id, :organization_id, :name, :role, :agent_id::uuid, :secret_hash)
+      RETURNING id, name, role, agent_id, created_at, revoked_at, max_requests_per_second,
+             max_streams
       """;
 
   static final String LIST_KEYS =
       """
-      SELECT id, name, role, created_at, revoked_at, max_requests_per_second, max_streams
+      SELECT id, name, role, agent_id, created_at, revoked_at, max_requests_per_second, max_streams
         FROM api_keys
        WHERE organization_id = :organization_id
        ORDER BY created_at, id
@@ -101,7 +108,8 @@ final class TenancySql {
       UPDATE api_keys
          SET revoked_at = coalesce(revoked_at, now())
        WHERE organization_id = :organization_id AND id = :id
-      RETURNING id, name, role, created_at, revoked_at, max_requests_per_second, max_streams
+      RETURNING id, name, role, agent_id, created_at, revoked_at, max_requests_per_second,
+             max_streams
       """;
 
   /** Each limit only when it is named; null lifts it. */
@@ -127,7 +135,8 @@ final class TenancySql {
                                             ELSE max_requests_per_second END,
              max_streams = CASE WHEN :sets_streams THEN :streams::int ELSE max_streams END
        WHERE organization_id = :organization_id AND id = :id
-      RETURNING id, name, role, created_at, revoked_at, max_requests_per_second, max_streams
+      RETURNING id, name, role, agent_id, created_at, revoked_at, max_requests_per_second,
+             max_streams
       """;
 
   static final String INSERT_AUDIT =

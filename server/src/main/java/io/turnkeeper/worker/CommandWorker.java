@@ -28,6 +28,8 @@ final class CommandWorker implements Worker {
   private static final Logger LOG = LoggerFactory.getLogger(CommandWorker.class);
   private static final Duration DRAIN_WITHIN = Duration.ofSeconds(2);
 
+  static final String RUN_TOKEN = "TURNKEEPER_RUN_TOKEN";
+
   /** Starts one process with more variables in its environment. */
   interface Spawner {
     Child spawn(Map<String, String> extraEnv) throws WorkerFailure, InterruptedException;
@@ -104,7 +106,7 @@ final class CommandWorker implements Worker {
       }
       AtomicReference<@Nullable RuntimeException> refused = new AtomicReference<>();
       mine.pump("stdin", () -> write(mine, turn));
-      DiscreetListener discreet = new DiscreetListener(secrets, listener);
+      DiscreetListener discreet = new DiscreetListener(secrets.and(turn.runToken()), listener);
       Thread reader = mine.pump("stdout", () -> read(mine, discreet, refused));
       int code = mine.awaitExit();
       mine.kill();
@@ -125,6 +127,9 @@ final class CommandWorker implements Worker {
     env.put("TURNKEEPER_THREAD_ID", turn.threadId());
     env.put("TURNKEEPER_ATTEMPT", Integer.toString(turn.attempt()));
     env.put("TURNKEEPER_INTERRUPTED", Boolean.toString(turn.interrupted()));
+    if (turn.runToken() != null) {
+      env.put(RUN_TOKEN, turn.runToken());
+    }
     if (turn.traceparent() != null) {
       env.put("TRACEPARENT", turn.traceparent());
     }

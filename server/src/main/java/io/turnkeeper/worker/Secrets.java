@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -23,6 +24,9 @@ final class Secrets {
       Pattern.compile(
           "(?i)key(?!board|word)|token(?!s|iz)|secret|passw|passphrase|credential|auth(?!or)|cookie"
               + "|pin$");
+
+  /** Of a variable that says where a secret is, and not what it is. */
+  private static final String PLACE = "_FILE";
 
   private static final Pattern URL_WITH_PASSWORD = Pattern.compile("\\w+://[^/@\\s]+:[^/@\\s]+@.*");
 
@@ -44,6 +48,7 @@ final class Secrets {
   static Secrets inAnswers(Map<String, String> environment) {
     return new Secrets(
         environment.entrySet().stream()
+            .filter(it -> !it.getKey().endsWith(PLACE))
             .filter(it ->
                 SECRET_NAME.matcher(it.getKey()).find()
                     || URL_WITH_PASSWORD.matcher(it.getValue()).matches())
@@ -53,6 +58,11 @@ final class Secrets {
   /** What must not be in an error: all values, for a program that fails may print what it has. */
   static Secrets inErrors(Map<String, String> environment) {
     return new Secrets(environment.values().stream());
+  }
+
+  /** These, and one more. */
+  Secrets and(@Nullable String value) {
+    return value == null ? this : new Secrets(Stream.concat(values().stream(), Stream.of(value)));
   }
 
   boolean none() {

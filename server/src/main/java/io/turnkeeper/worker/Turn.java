@@ -11,6 +11,8 @@ import tools.jackson.databind.JsonNode;
  *     words that what it had started may be half done
  * @param input {@code {"messages":[…LangChain messages…]}}; the human messages after the last reply
  *     become the prompt
+ * @param runToken what the agent's own tools may act with as this run; null when there is none. A
+ *     secret
  * @param traceparent W3C trace context of the request that caused it; null when there is none
  */
 public record Turn(
@@ -19,10 +21,28 @@ public record Turn(
     int attempt,
     boolean interrupted,
     JsonNode input,
+    @Nullable String runToken,
     @Nullable String traceparent) {
 
-  /** Without a trace. */
+  /** Without a token. */
+  public Turn(
+      String runId,
+      String threadId,
+      int attempt,
+      boolean interrupted,
+      JsonNode input,
+      @Nullable String traceparent) {
+    this(runId, threadId, attempt, interrupted, input, null, traceparent);
+  }
+
+  /** Without a token and a trace. */
   public Turn(String runId, String threadId, int attempt, boolean interrupted, JsonNode input) {
-    this(runId, threadId, attempt, interrupted, input, null);
+    this(runId, threadId, attempt, interrupted, input, null, null);
+  }
+
+  /** Keeps the token out of logs. */
+  @Override
+  public String toString() {
+    return "Turn[" + runId + ", attempt " + attempt + "]";
   }
 }

@@ -227,7 +227,8 @@ class AgentsTest {
     assertRefused(body("x".repeat(64)), "invalid_name", "name");
     assertRefused(Json.object().put("name", "a"), "command_missing", "command");
     assertRefused(body("a").put("command", "sh -c x"), "invalid_list", "command");
-    assertRefused(body("a").put("kind", "remote"), "unknown_value", "kind");
+    assertRefused(body("a").put("kind", "elsewhere"), "unknown_value", "kind");
+    assertRefused(body("a").put("kind", "remote"), "not_for_remote", "command");
     assertRefused(body("a").put("run_timeout_ms", -1), "out_of_range", "run_timeout_ms");
     assertRefused(body("a").put("run_timeout_ms", "1h"), "out_of_range", "run_timeout_ms");
     assertRefused(body("a").put("max_attempts", 0), "out_of_range", "max_attempts");

@@ -52,6 +52,9 @@ class ConfigLoaderTest {
           new Example("worker.memory-budget", "64MiB", "8GiB", "1MiB"),
           new Example("worker.cancel-grace", "100ms", "10m", "11m"),
           new Example("worker.term-grace", "100ms", "10m", "99ms"),
+          new Example("remote.deadline", "1s", "5m", "900ms"),
+          new Example("remote.token-ttl", "30s", "1h", "1s"),
+          new Example("remote.token-key-rotation", "1m", "365d", "59s"),
           new Example("secrets.key", KEY, KEY + "," + KEY, "c2hvcnQ="),
           new Example("log.format", "json", "text", "xml"),
           new Example("log.level", "debug", "error", "loud"));

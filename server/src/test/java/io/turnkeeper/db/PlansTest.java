@@ -151,6 +151,7 @@ class PlansTest {
     Map<String, Long> pages = new LinkedHashMap<>();
     try {
       db.useTx(tx -> {
+        own(tx, pages);
         claim(tx, pages);
         tick(tx, pages);
         throw new Undone();
@@ -212,6 +213,35 @@ class PlansTest {
     }
   }
 
+  /** What each use of a run's token looks up: whose run it is, and the lease that it has. */
+  private void own(Tx tx, Map<String, Long> pages) {
+    UUID run = run(1_150, 4);
+    for (String name : List.of("ReadSql.RUN", "LeaseSql.HELD")) {
+      pages.put(
+          name, Plans.pages(tx, sql(name), Map.of("run", run, "organization", organization(0))));
+    }
+    pages.put(
+        "RemoteSql.LOCK_TURN",
+        Plans.pages(
+            tx,
+            sql("RemoteSql.LOCK_TURN"),
+            Map.of("run", run, "organization_id", organization(0))));
+  }
+
+  @Test
+  void whose_a_run_is_is_one_look_by_its_key_whatever_there_is() {
+    for (String name : List.of("ReadSql.RUN", "LeaseSql.HELD")) {
+      String plan = Plans.generic(db, sql(name)).toString();
+      assertThat(plan).as(name).containsPattern("\\(?id = \\$\\d\\)").contains("conversations_pkey");
+      assertThat(plan).as(name).doesNotContain("runs_live");
+    }
+    for (String name : List.of("ReadSql.RUN", "LeaseSql.HELD", "RemoteSql.LOCK_TURN")) {
+      // One level more in an index at most.
+      assertThat(withMany.get(name)).as(name).isLessThanOrEqualTo(withFew.getOrDefault(name, 0L) + 4);
+      assertThat(withMany.get(name)).as(name).isLessThan(40);
+    }
+  }
+
   /** Those that the statement names: more is refused. */
   private static Map<String, Object> used(String sql, Map<String, Object> of) {
     Map<String, Object> used = new HashMap<>(of);
@@ -228,7 +258,12 @@ class PlansTest {
   }
 
   private UUID run(long conversation) {
-    return id("SELECT id FROM runs WHERE turn = 1 AND conversation_key = " + conversation);
+    return run(conversation, 1);
+  }
+
+  private UUID run(long conversation, int turn) {
+    return id(
+        "SELECT id FROM runs WHERE turn = " + turn + " AND conversation_key = " + conversation);
   }
 
   private UUID organization(int number) {

@@ -74,7 +74,17 @@ class RowSecurityTest {
                 "INSERT INTO mailboxes (conversation_key, organization_id, agent_id)"
                     + " SELECT key, :o, :o FROM conversations WHERE organization_id = :o",
                 "INSERT INTO audit_log (organization_id, key_id, key_name, action, subject, outcome,"
-                    + " request_id) VALUES (:o, :o, 'k', 'key.create', 's', 'asked', 'r')")) {
+                    + " request_id) VALUES (:o, :o, 'k', 'key.create', 's', 'asked', 'r')",
+                "INSERT INTO api_keys (id, organization_id, name, role, secret_hash, agent_id)"
+                    + " VALUES (:o, :o, 'k', 'worker', '', :o)",
+                "INSERT INTO workers (id, organization_id, agent_id, key_id, name, connection,"
+                    + " capacity, expires_at) VALUES (:o, :o, :o, :o, 'w', :o, 1, now())",
+                "INSERT INTO worker_turns (run_id, organization_id, agent_id, conversation_key,"
+                    + " epoch, attempt, deadline_at) SELECT :o, :o, :o, key, 1, 1, now()"
+                    + " FROM conversations WHERE organization_id = :o",
+                "INSERT INTO worker_messages (run_id, organization_id, seq, data)"
+                    + " VALUES (:o, :o, 1, '{}')",
+                "INSERT INTO token_keys (id, secret, expires_at) VALUES (:o::text, '', now())")) {
           tx.update(sql).bind("o", one.value()).execute();
         }
       }
@@ -84,7 +94,15 @@ class RowSecurityTest {
   @ParameterizedTest
   @EnumSource(User.class)
   void a_statement_that_forgets_the_where_sees_only_its_own_tenant_s_rows(User user) {
-    for (String table : List.of("agents", "conversations", "mailboxes", "audit_log")) {
+    for (String table :
+        List.of(
+            "agents",
+            "conversations",
+            "mailboxes",
+            "audit_log",
+            "workers",
+            "worker_turns",
+            "worker_messages")) {
       List<UUID> seen =
           as(user)
               .inTx(
@@ -103,6 +121,16 @@ class RowSecurityTest {
                 .<List<UUID>>inTx(
                     nobody, tx -> tx.query("SELECT id FROM agents").mapTo(UUID.class).list()))
         .isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource(User.class)
+  void what_run_tokens_are_signed_with_is_no_tenant_s(User user) {
+    String count = "SELECT count(*)::int FROM token_keys";
+    assertThat(as(user).<Integer>inTx(OURS, tx -> tx.query(count).mapTo(Integer.class).one()))
+        .isZero();
+    assertThat(as(user).<Integer>inTx(tx -> tx.query(count).mapTo(Integer.class).one()))
+        .isEqualTo(2);
   }
 
   @ParameterizedTest
@@ -199,7 +227,7 @@ class RowSecurityTest {
                         """
                         SELECT c.relname FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid
                          WHERE c.relrowsecurity AND c.relforcerowsecurity
-                           AND c.relname <> 'organizations'
+                           AND c.relname NOT IN ('organizations', 'token_keys')
                         """)
                     .mapTo(String.class)
                     .list()));

@@ -21,6 +21,7 @@ public final class SimOrchestrator {
         new Orchestrator(
             on,
             limits,
+            Elsewhere.defaults(on.db(), clock),
             new Uncounted(),
             new Orchestrator.Ways(clock, made.sessions(), made.runIds()));
   }

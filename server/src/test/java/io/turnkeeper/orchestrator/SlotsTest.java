@@ -249,6 +249,7 @@ class SlotsTest {
   }
 
   private Tools withoutThreads(TurnWriter writer) {
+    Elsewhere elsewhere = Elsewhere.defaults(db, Clock.system());
     return new Tools(
         db,
         queue,
@@ -257,6 +258,9 @@ class SlotsTest {
         workers,
         agents,
         writer,
+        new RemoteDesk(
+            new RemoteDesk.Parts(db, queue, agents, elsewhere), news -> {}, Clock.system()),
+        new Passes(elsewhere.tokens(), elsewhere.url()),
         new Quiet(),
         new AtomicBoolean(),
         new AtomicBoolean(),

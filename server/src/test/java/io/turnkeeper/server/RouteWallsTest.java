@@ -39,13 +39,23 @@ import tools.jackson.databind.node.ObjectNode;
 @Timeout(120)
 @Promise(8)
 class RouteWallsTest {
-  /** Who a route serves. Each includes those above it, except a row of its own making. */
+  /** Who a route serves. Each includes those above it, up to the operator; the rest do not. */
   private enum Who {
     ANYBODY,
     READER,
     CLIENT,
     ADMIN,
-    OPERATOR
+    OPERATOR,
+    /** A key that is bound to one agent. */
+    WORKER,
+    /** The token of one run, and no key at all. */
+    RUN;
+
+    boolean serves(Who caller) {
+      return this == WORKER || this == RUN || caller == WORKER
+          ? caller == this || this == ANYBODY
+          : caller.compareTo(this) >= 0;
+    }
   }
 
   /** Each route by the least that it needs. A route without a row fails the test. */
@@ -160,7 +170,25 @@ class RouteWallsTest {
           GET /admin/replicas
           POST /admin/replicas/{id}/drain
           POST /admin/replicas/{id}/cap
+          """,
+          Who.WORKER,
+          """
+          GET /worker/stream
+          POST /worker/claim
+          """,
+          Who.RUN,
+          """
+          POST /worker/response
+          POST /worker/heartbeat
+          GET /worker/thread
+          POST /worker/events
+          GET /worker/transcript/snapshot
+          POST /worker/transcript/snapshot
+          DELETE /worker/transcript/snapshot
           """);
+
+  /** Open for as long as the worker is there; so it is refused for its name instead. */
+  private static final String STREAM = "/worker/stream";
 
   /** Bodies without which a route would refuse before it looks for the thing. */
   private static final Map<String, String> BODIES =
@@ -204,6 +232,10 @@ class RouteWallsTest {
     victimKey = organization("victim");
     addAgent(keys.get(Who.ADMIN), "own");
     addAgent(victimKey, "secret-agent");
+    String admin = keys.get(Who.ADMIN);
+    done(admin, "POST", "/admin/agents", "{\"name\":\"far\",\"kind\":\"remote\"}");
+    String worker = "{\"name\":\"w\",\"role\":\"worker\",\"agent\":\"far\"}";
+    keys.put(Who.WORKER, done(admin, "POST", "/admin/keys", worker).path("key").asString());
     JsonNode run =
         done(
             victimKey,
@@ -303,17 +335,62 @@ class RouteWallsTest {
     assertThat(new TreeSet<>(routes())).isEqualTo(new TreeSet<>(table.keySet()));
     table.forEach((route, least) -> {
       Call call = Call.of(route);
-      String path = call.path().replaceAll("\\{[a-z_]+}", "none");
-      for (Who who : Who.values()) {
+      String path =
+          call.path().replaceAll("\\{[a-z_]+}", "none").replace(STREAM, STREAM + "?worker=!");
+      for (Who who : keys.keySet()) {
         int status = send(keys.get(who), call.method(), path, null).statusCode();
         String as = route + " as " + who;
-        if (who.compareTo(least) >= 0) {
+        if (least.serves(who)) {
           assertThat(status).as(as).isNotIn(401, 403, 405, 500, 503);
         } else {
-          assertThat(status).as(as).isEqualTo(who == Who.ANYBODY ? 401 : 403);
+          assertThat(status).as(as).isEqualTo(403);
         }
       }
+      int stranger = send(null, call.method(), path, null).statusCode();
+      if (least == Who.ANYBODY) {
+        assertThat(stranger).as(route).isNotIn(401, 403, 405, 500, 503);
+      } else {
+        assertThat(stranger).as(route).isEqualTo(401);
+      }
     });
+  }
+
+  @Test
+  void a_run_s_token_opens_the_routes_of_its_run_and_no_other() {
+    String client = keys.get(Who.CLIENT);
+    String run =
+        done(client, "POST", "/runs", "{\"assistant_id\":\"far\",\"input\":\"hi\"}")
+            .path("run_id")
+            .asString();
+    String asking = "{\"worker\":\"w\",\"wait_ms\":15000}";
+    JsonNode given =
+        done(keys.get(Who.WORKER), "POST", "/worker/claim", asking).path("runs").path(0);
+    assertThat(given.path("run_id").asString()).isEqualTo(run);
+    String token = given.path("token").asString();
+    table().entrySet().stream()
+        .filter(row -> row.getValue() == Who.RUN)
+        .map(row -> Call.of(row.getKey()))
+        .forEach(call ->
+            assertThat(send(token, call.method(), call.path(), null).statusCode())
+                .as(call.toString())
+                .isNotIn(401, 403, 405, 500, 503));
+    for (String route :
+        List.of("GET /worker/stream?worker=!", "GET /admin/whoami", "POST /threads")) {
+      Call call = Call.of(route);
+      assertThat(send(token, call.method(), call.path(), null).statusCode()).isEqualTo(401);
+    }
+    // The scope is the token's: another tenant's run is as far away as one that never was.
+    String path = "/worker/transcript/snapshot";
+    HttpResponse<String> theirs = send(token, "POST", path, snapshot(victims.get("run_id")));
+    HttpResponse<String> nobodys = send(token, "POST", path, snapshot(Uuid7.next().toString()));
+    assertThat(theirs.statusCode()).isEqualTo(403);
+    assertThat(anonymous(theirs.body(), List.of())).isEqualTo(anonymous(nobodys.body(), List.of()));
+    String end = "{\"events\":[{\"seq\":1,\"type\":\"result\",\"status\":\"completed\"}]}";
+    done(token, "POST", "/worker/response", end);
+  }
+
+  private static String snapshot(@Nullable String run) {
+    return "{\"run_id\":\"" + run + "\",\"snapshot\":\"x\"}";
   }
 
   /**
@@ -406,6 +483,11 @@ class RouteWallsTest {
       assertThat(send(attacker, "POST", path, post).statusCode()).as(path).isEqualTo(404);
     }
     assertThat(send(attacker, "POST", "/runs/batch", "[" + post + "]").statusCode()).isEqualTo(404);
+    String key = "{\"name\":\"w\",\"role\":\"worker\",\"agent\":\"%s\"}";
+    for (String name : List.of("secret-agent", "never-was")) {
+      assertThat(send(attacker, "POST", "/admin/keys", key.formatted(name)).statusCode())
+          .isEqualTo(404);
+    }
     String cancel = "{\"thread_id\":\"%s\",\"run_ids\":[\"%s\"]}".formatted(thread, run);
     assertThat(send(attacker, "POST", "/runs/cancel", cancel).statusCode()).isEqualTo(404);
     assertThat(send(attacker, "GET", "/admin/runs?agent=" + agent, null).statusCode())

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.turnkeeper.Promise;
 import io.turnkeeper.base.Clock;
+import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.Uuid7;
 import io.turnkeeper.db.Db;
@@ -14,6 +15,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
@@ -243,6 +245,16 @@ class TenancyTest {
     tenancy.admit(key, "a");
     assertThatThrownBy(() -> tenancy.admit(key, "a")).hasMessageContaining("organization");
     assertThat(tenancy.limited() - before).isEqualTo(2);
+  }
+
+  @Test
+  void requests_with_a_run_s_token_count_against_its_organization() {
+    Tenancy.Founded founded = found();
+    tenancy.limit(founded.organization().name(), limits("requests", 1));
+    tenancy.admit(founded.organization().id());
+    assertThatThrownBy(() -> tenancy.admit(founded.organization().id()))
+        .isInstanceOf(Refusal.Limited.class);
+    tenancy.admit(new OrganizationId(UUID.randomUUID()));
   }
 
   @Test

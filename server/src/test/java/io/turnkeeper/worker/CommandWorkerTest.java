@@ -101,6 +101,20 @@ final class CommandWorkerTest {
   }
 
   @Test
+  void the_token_of_its_run_is_for_the_command_and_never_told() throws Exception {
+    String body =
+        "cat > /dev/null; printf '%s' \"${#TURNKEEPER_RUN_TOKEN} $TURNKEEPER_RUN_TOKEN\";"
+            + " echo \"bad $TURNKEEPER_RUN_TOKEN\" >&2; exit 3";
+    try (Worker worker = script(body)) {
+      Recorder told = new Recorder();
+      Turn turn = new Turn("r1", "t1", 1, false, turn("hi").input(), "run-token", null);
+      TurnEnd.Failed end = (TurnEnd.Failed) worker.prompt(turn, told);
+      assertThat(told.text()).isEqualTo("9 ***");
+      assertThat(end.message()).contains("bad ***").doesNotContain("run-token");
+    }
+  }
+
+  @Test
   void output_streams_as_it_comes_and_characters_are_not_cut() throws Exception {
     byte[] euro = "€".getBytes(StandardCharsets.UTF_8);
     String first = String.format("\\%03o\\%03o", euro[0] & 0xff, euro[1] & 0xff);

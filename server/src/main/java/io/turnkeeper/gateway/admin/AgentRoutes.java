@@ -1,15 +1,19 @@
 package io.turnkeeper.gateway.admin;
 
 import io.turnkeeper.agents.Agent;
+import io.turnkeeper.agents.AgentDefinition;
 import io.turnkeeper.agents.AgentVersion;
 import io.turnkeeper.agents.Agents;
+import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
+import io.turnkeeper.remote.RemoteWork;
 import io.turnkeeper.tenancy.Caller;
 import java.util.List;
+import java.util.Map;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -18,10 +22,12 @@ final class AgentRoutes {
 
   private final Guard guard;
   private final Agents agents;
+  private final ClusterView cluster;
 
-  AgentRoutes(Guard guard, Agents agents) {
+  AgentRoutes(Guard guard, Agents agents, ClusterView cluster) {
     this.guard = guard;
     this.agents = agents;
+    this.cluster = cluster;
   }
 
   List<Route> routes() {
@@ -56,13 +62,26 @@ final class AgentRoutes {
   private void list(Exchange exchange, Caller caller) {
     ObjectNode answer = Json.object();
     ArrayNode list = answer.putArray("agents");
-    agents.list(guard.organization(exchange, caller)).forEach(agent -> list.add(json(agent)));
+    OrganizationId organization = guard.organization(exchange, caller);
+    Map<AgentId, RemoteWork.Crew> crews = cluster.crews().apply(organization);
+    agents.list(organization).forEach(agent -> list.add(crewed(agent, crews)));
     exchange.json(200, answer);
   }
 
   private void show(Exchange exchange, Caller caller) {
     OrganizationId organization = guard.organization(exchange, caller);
-    exchange.json(200, json(agents.find(organization, exchange.pathParam(NAME))));
+    Agent agent = agents.find(organization, exchange.pathParam(NAME));
+    exchange.json(200, crewed(agent, cluster.crews().apply(organization)));
+  }
+
+  /** One whose workers connect from elsewhere, with those that are there. */
+  private static ObjectNode crewed(Agent agent, Map<AgentId, RemoteWork.Crew> crews) {
+    ObjectNode node = json(agent);
+    if (agent.definition().kind() == AgentDefinition.Kind.REMOTE) {
+      RemoteWork.Crew crew = crews.getOrDefault(agent.id(), RemoteWork.Crew.NONE);
+      node.put("workers_connected", crew.workers()).put("workers_capacity", crew.capacity());
+    }
+    return node;
   }
 
   private void remove(Exchange exchange, Caller caller) {

@@ -1,9 +1,14 @@
 package io.turnkeeper.gateway.admin;
 
+import io.turnkeeper.base.AgentId;
+import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.cluster.ReplicaInfo;
 import io.turnkeeper.queue.QueueDepth;
+import io.turnkeeper.remote.RemoteWork;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param depth over all organizations
  * @param replicas those that the database knows
  * @param want caps one of them, by its id; false when it is not alive
+ * @param crews the workers from elsewhere that an organization's agents have now
  */
 public record ClusterView(
     String version,
@@ -23,7 +29,8 @@ public record ClusterView(
     Supplier<HealthRoutes.Slots> slots,
     Supplier<QueueDepth> depth,
     Supplier<List<ReplicaInfo>> replicas,
-    Want want) {
+    Want want,
+    Function<OrganizationId, Map<AgentId, RemoteWork.Crew>> crews) {
 
   /** Says how many leases a replica may hold; null: as many as it was started for. */
   @FunctionalInterface

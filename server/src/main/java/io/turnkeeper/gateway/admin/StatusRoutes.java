@@ -7,6 +7,7 @@ import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.queue.QueueDepth;
+import io.turnkeeper.remote.RemoteWork;
 import io.turnkeeper.tenancy.Caller;
 import io.turnkeeper.tenancy.Limits;
 import io.turnkeeper.tenancy.Usage;
@@ -47,6 +48,11 @@ final class StatusRoutes {
     answer.put("organization", caller.organizationName());
     answer.put("role", caller.role().wire());
     answer.set("limits", limits(guard.usage(caller)));
+    answer.put(
+        "workers_connected",
+        cluster.crews().apply(caller.organization()).values().stream()
+            .mapToInt(RemoteWork.Crew::workers)
+            .sum());
     if (caller.operator()) {
       HealthRoutes.Slots slots = cluster.slots().get();
       answer.put("reserved_conversation_locks", slots.held());

@@ -1,5 +1,7 @@
 package io.turnkeeper.gateway.admin;
 
+import io.turnkeeper.agents.Agents;
+import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.Refusal;
@@ -25,6 +27,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 final class TenancyRoutes {
   private static final String NAME = "name";
+  private static final String AGENT = "agent";
   private static final String ID = "id";
   private static final String MAX_RUNNING = "max_running";
   private static final String REQUESTS = "requests_per_second";
@@ -36,10 +39,12 @@ final class TenancyRoutes {
 
   private final Guard guard;
   private final Tenancy tenancy;
+  private final Agents agents;
 
-  TenancyRoutes(Guard guard, Tenancy tenancy) {
+  TenancyRoutes(Guard guard, Tenancy tenancy, Agents agents) {
     this.guard = guard;
     this.tenancy = tenancy;
+    this.agents = agents;
   }
 
   List<Route> routes() {
@@ -87,10 +92,18 @@ final class TenancyRoutes {
 
   private void createKey(Exchange exchange, Caller caller) {
     ObjectNode body = exchange.bodyObject();
-    Fields.only(body, NAME, "role");
+    Fields.only(body, NAME, "role", AGENT);
     OrganizationId organization = guard.organization(exchange, caller);
     Role role = Role.parse(Fields.string(body, "role"), "role");
-    NewKey made = tenancy.createKey(organization, Fields.string(body, NAME), role);
+    String name = Fields.string(body, NAME);
+    if (role != Role.WORKER && body.has(AGENT)) {
+      throw new Refusal.Invalid("unknown_field", AGENT, "only a worker's key is for one agent");
+    }
+    NewKey made =
+        role == Role.WORKER
+            ? tenancy.createWorkerKey(
+                organization, name, agents.find(organization, Fields.string(body, AGENT)).id())
+            : tenancy.createKey(organization, name, role);
     exchange.responseHeader("Cache-Control", "no-store");
     exchange.json(201, json(made.key()).put("key", made.text()));
   }
@@ -224,6 +237,10 @@ final class TenancyRoutes {
     node.put("id", key.id().toString());
     node.put(NAME, key.name());
     node.put("role", key.role().wire());
+    AgentId agent = key.agent();
+    if (agent != null) {
+      node.put("agent_id", agent.toString());
+    }
     Fields.put(node, "created_at", key.createdAt());
     Fields.put(node, "revoked_at", key.revokedAt());
     node.set("limits", json(key.limits()).remove(List.of(QUEUED, STORED)));

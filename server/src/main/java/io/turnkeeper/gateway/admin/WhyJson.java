@@ -45,6 +45,10 @@ final class WhyJson {
             "detail",
             "the " + capped.what() + " runs " + capped.running() + " of at most " + capped.max());
       }
+      case Why.NoWorker none -> {
+        node.put("why", "no_worker");
+        node.put("detail", "no worker of its agent is connected");
+      }
       case Why.Delayed delayed -> {
         node.put("why", delayed.backingOff() ? "backing_off" : "delayed");
         Fields.put(node, "until", delayed.until());

@@ -163,7 +163,8 @@ class AdminRoutesTest {
         (id, leases) -> {
           wanted.set(leases);
           return id == 1;
-        });
+        },
+        organization -> Map.of());
   }
 
   private static final class NoMeters implements Meters {
