@@ -94,6 +94,7 @@ public final class Orchestrator implements AutoCloseable {
   private final Mailroom mailroom;
   private final TurnWriter writer;
   private final Conversations conversations;
+  private final Reports reports;
   private final Ticker dispatching;
   private final Ticker keeping;
   private final Ticker clocks;
@@ -138,6 +139,7 @@ public final class Orchestrator implements AutoCloseable {
     this.sweeper =
         new Sweeper(limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
+    this.reports = new Reports(tools, on.conversations());
   }
 
   /** A conversation's place on this replica's disk, under its data directory. */
@@ -148,6 +150,11 @@ public final class Orchestrator implements AutoCloseable {
   /** What clients are served from. */
   public Conversations conversations() {
     return conversations;
+  }
+
+  /** What people who look on are served from. */
+  public Reports reports() {
+    return reports;
   }
 
   /**

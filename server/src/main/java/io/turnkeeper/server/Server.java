@@ -31,7 +31,10 @@ import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.telemetry.Metrics;
 import io.turnkeeper.tenancy.NewKey;
+import io.turnkeeper.tenancy.Sessions;
 import io.turnkeeper.tenancy.Tenancy;
+import io.turnkeeper.ui.Console;
+import io.turnkeeper.ui.Installation;
 import io.turnkeeper.worker.Workers;
 import io.turnkeeper.worker.WorkersConfig;
 import java.net.InetAddress;
@@ -174,8 +177,18 @@ public final class Server implements AutoCloseable {
         LangGraphRoutes.of(
             new Guard(tenancy), agents, conversations.conversations(), VERSION, clock));
     routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
-    HttpServer listening =
-        owned(HttpServer.start(httpConfig(), OpenApi.describing(routes, VERSION), metrics));
+    List<Route> all = new ArrayList<>(OpenApi.describing(routes, VERSION));
+    all.addAll(
+        Console.of(
+            new Console.Parts(
+                tenancy,
+                new Sessions(db),
+                agents,
+                conversations.conversations(),
+                conversations.reports(),
+                installation(db, events),
+                clock)));
+    HttpServer listening = owned(HttpServer.start(httpConfig(), all, metrics));
     http = listening;
     Cluster members =
         owned(
@@ -219,6 +232,15 @@ public final class Server implements AutoCloseable {
     return settings.database().url().isPresent()
         ? Vault.none()
         : Vault.kept(settings.data().resolve("secrets.key"));
+  }
+
+  private Installation installation(Db db, EventLog events) {
+    return new Installation(
+        VERSION,
+        () -> cluster == null ? OptionalInt.empty() : cluster.replica(),
+        () -> cluster == null ? List.of() : cluster.replicas(),
+        () -> db.inTx(events::written),
+        (replica, leases) -> cluster != null && cluster.want(replica, leases));
   }
 
   private DatabaseUrl database() {
