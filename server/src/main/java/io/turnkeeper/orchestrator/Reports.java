@@ -71,13 +71,17 @@ public final class Reports {
   /** Runs that failed, by the code of their error; the largest groups first. */
   public List<RunPage.ErrorGroup> errors(
       OrganizationId organization, @Nullable AgentId agent, @Nullable Instant since) {
-    return tools.db().inTx(organization, tx -> tools.queue().errors(tx, organization, agent, since));
+    return tools
+        .db()
+        .inTx(organization, tx -> tools.queue().errors(tx, organization, agent, since));
   }
 
   /** What became of each agent's runs that ended since. */
   public List<Activity.Record> records(
       OrganizationId organization, @Nullable AgentId agent, Instant since) {
-    return tools.db().inTx(organization, tx -> tools.queue().records(tx, organization, agent, since));
+    return tools
+        .db()
+        .inTx(organization, tx -> tools.queue().records(tx, organization, agent, since));
   }
 
   /**
@@ -96,7 +100,9 @@ public final class Reports {
   public Optional<LeaseView> lease(StoredConversation conversation) {
     return tools
         .db()
-        .inTx(conversation.organization(), tx -> tools.queue().lease(tx, conversation.organization(), conversation.key()));
+        .inTx(
+            conversation.organization(),
+            tx -> tools.queue().lease(tx, conversation.organization(), conversation.key()));
   }
 
   /** What was saved after this turn and later ones, by run. */
@@ -104,8 +110,12 @@ public final class Reports {
     Map<RunId, Snapshots.Cost> byRun = new HashMap<>();
     tools
         .db()
-        .inTx(conversation.organization(), tx ->
-            tools.snapshots().since(tx, conversation.organization(), conversation.key(), fromTurn))
+        .inTx(
+            conversation.organization(),
+            tx ->
+                tools
+                    .snapshots()
+                    .since(tx, conversation.organization(), conversation.key(), fromTurn))
         .forEach(cost -> byRun.put(cost.run(), cost));
     return byRun;
   }
@@ -121,7 +131,8 @@ public final class Reports {
     Instant start = end.minus(minutes, ChronoUnit.MINUTES);
     List<Activity> history = remembered(organization, start, end);
     Instant from = start.plus(history.size(), ChronoUnit.MINUTES);
-    List<Activity> read = read(organization, tx -> tools.queue().history(tx, organization, from, end));
+    List<Activity> read =
+        read(organization, tx -> tools.queue().history(tx, organization, from, end));
     remember(organization, read, now.minus(SETTLED));
     history.addAll(read);
     return history;

@@ -76,6 +76,7 @@ public final class Server implements AutoCloseable {
   private final BiConsumer<URI, String> keep;
   private final Deque<AutoCloseable> toClose = new ArrayDeque<>();
   private final AtomicReference<@Nullable Orchestrator> orchestrator = new AtomicReference<>();
+  private List<Route> served = List.of();
   private @Nullable HttpServer http;
   private volatile @Nullable Cluster cluster;
   private Optional<String> newAdminKey = Optional.empty();
@@ -116,6 +117,11 @@ public final class Server implements AutoCloseable {
     return URI.create(
         "%s://%s:%d"
             .formatted(scheme, host.contains(":") ? "[" + host + "]" : host, listening.port()));
+  }
+
+  /** Every route: those of the API, which its document describes, and the console's. */
+  List<Route> routes() {
+    return served;
   }
 
   /** The admin key of the first start, this once. */
@@ -177,6 +183,7 @@ public final class Server implements AutoCloseable {
         LangGraphRoutes.of(
             new Guard(tenancy), agents, conversations.conversations(), VERSION, clock));
     routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
+    // The console's pages are for people: they are no part of the API's document.
     List<Route> all = new ArrayList<>(OpenApi.describing(routes, VERSION));
     all.addAll(
         Console.of(
@@ -188,6 +195,7 @@ public final class Server implements AutoCloseable {
                 conversations.reports(),
                 installation(db, events),
                 clock)));
+    served = List.copyOf(all);
     HttpServer listening = owned(HttpServer.start(httpConfig(), all, metrics));
     http = listening;
     Cluster members =

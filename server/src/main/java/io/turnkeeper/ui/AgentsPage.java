@@ -31,8 +31,11 @@ final class AgentsPage {
         Route.get("/console/agents", signing.page(this::list)),
         Route.get("/console/live/agents", signing.page(this::live)),
         Route.get("/console/agents/{name}", signing.page(this::show)),
-        Route.post("/console/agents/{name}/pause", signing.action(Role.ADMIN, deed("pause"), this::pause)),
-        Route.post("/console/agents/{name}/resume", signing.action(Role.ADMIN, deed("resume"), this::resume)));
+        Route.post(
+            "/console/agents/{name}/pause", signing.action(Role.ADMIN, deed("pause"), this::pause)),
+        Route.post(
+            "/console/agents/{name}/resume",
+            signing.action(Role.ADMIN, deed("resume"), this::resume)));
   }
 
   private static Guard.Deed deed(String verb) {

@@ -56,9 +56,7 @@ public final class Console {
      */
     void mayQueue(View view, int runs) {
       if (view.elsewhere()) {
-        parts
-            .tenancy()
-            .mayQueue(parts.tenancy().organization(view.organizationName()), runs);
+        parts.tenancy().mayQueue(parts.tenancy().organization(view.organizationName()), runs);
       } else {
         parts.tenancy().mayQueue(view.caller(), runs);
       }

@@ -102,8 +102,7 @@ final class Signing {
         (exchange, view, form) ->
             answer(
                 exchange,
-                audited(
-                    deed(deed, exchange, view, form), () -> action.act(exchange, view, form))));
+                audited(deed(deed, exchange, view, form), () -> action.act(exchange, view, form))));
   }
 
   /** What a form asks for, where its answer is shown this once: a page of its own. */
@@ -149,9 +148,7 @@ final class Signing {
         view.organization(),
         view.caller(),
         deed.action(),
-        deed.kind().equals("thread")
-            ? Audit.thread(name)
-            : deed.kind() + ":" + Refusal.shown(name),
+        deed.kind().equals("thread") ? Audit.thread(name) : deed.kind() + ":" + Refusal.shown(name),
         exchange.requestId());
   }
 
@@ -317,9 +314,7 @@ final class Signing {
     Caller caller;
     try {
       caller =
-          parts
-              .tenancy()
-              .admit(form.field("key").map(String::strip), exchange.remoteAddress());
+          parts.tenancy().admit(form.field("key").map(String::strip), exchange.remoteAddress());
     } catch (Refusal.Unauthenticated wrong) {
       html(exchange, 401, signInPage(next, "That key is not valid, or it was revoked."));
       return;

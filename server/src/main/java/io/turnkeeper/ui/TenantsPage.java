@@ -30,15 +30,24 @@ final class TenantsPage {
     Signing signing = desk.signing();
     return List.of(
         Route.get("/console/tenants", signing.page(this::show)),
-        Route.post("/console/tenants", signing.actionPage(Role.ADMIN, organization("create"), this::create)),
-        Route.post("/console/tenants/pause", signing.action(Role.ADMIN, organization("pause"), this::pause)),
-        Route.post("/console/tenants/resume", signing.action(Role.ADMIN, organization("resume"), this::resume)),
+        Route.post(
+            "/console/tenants",
+            signing.actionPage(Role.ADMIN, organization("create"), this::create)),
+        Route.post(
+            "/console/tenants/pause",
+            signing.action(Role.ADMIN, organization("pause"), this::pause)),
+        Route.post(
+            "/console/tenants/resume",
+            signing.action(Role.ADMIN, organization("resume"), this::resume)),
         Route.post(
             "/console/tenants/limits",
             signing.action(Role.ADMIN, organization("limit"), this::limit)),
         Route.post(
-            "/console/keys", signing.actionPage(Role.ADMIN, key("create", "name"), this::createKey)),
-        Route.post("/console/keys/{id}/revoke", signing.action(Role.ADMIN, key("revoke", "id"), this::revokeKey)));
+            "/console/keys",
+            signing.actionPage(Role.ADMIN, key("create", "name"), this::createKey)),
+        Route.post(
+            "/console/keys/{id}/revoke",
+            signing.action(Role.ADMIN, key("revoke", "id"), this::revokeKey)));
   }
 
   private static Guard.Deed organization(String verb) {
@@ -102,7 +111,8 @@ final class TenantsPage {
     if (given.isEmpty()) {
       return Optional.of(new Tenancy.Limit(null));
     }
-    boolean number = given.get().matches(field.equals("stored_bytes") ? "[0-9]{1,18}" : "[0-9]{1,9}");
+    boolean number =
+        given.get().matches(field.equals("stored_bytes") ? "[0-9]{1,18}" : "[0-9]{1,9}");
     if (!number || Long.parseLong(given.get()) < min) {
       throw new Refusal.Invalid(
           "out_of_range", field, field + " must be a whole number from " + min + ", or empty");
