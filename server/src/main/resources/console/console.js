@@ -315,6 +315,7 @@
     }
   });
 
+  document.querySelector(".side nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
   times(document);
   elsewhere();
   document.querySelectorAll("[data-chart]").forEach(draw);
