@@ -131,6 +131,13 @@ final class Browser implements AutoCloseable {
     return driver.executeScript(script, arguments);
   }
 
+  /** How long the server says that it worked on the page. */
+  double serverMillis() {
+    return ((Number)
+            run("return performance.getEntriesByType('navigation')[0].serverTiming[0].duration"))
+        .doubleValue();
+  }
+
   void size(int width, int height) {
     driver.executeCdpCommand(
         "Emulation.setDeviceMetricsOverride",
