@@ -51,6 +51,16 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_organization ON api_keys (organization_id, created_at);
 
+-- A browser that has signed in to the console with a key. The cookie's text is kept nowhere, only its hash.
+CREATE TABLE console_sessions (
+  token_hash      bytea PRIMARY KEY,
+  organization_id uuid NOT NULL REFERENCES organizations (id),
+  key_id          uuid NOT NULL REFERENCES api_keys (id),
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  used_at         timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX console_sessions_used ON console_sessions (used_at);
+
 CREATE TABLE agent_versions (
   organization_id uuid NOT NULL,
   agent_id        uuid NOT NULL,
@@ -166,6 +176,8 @@ CREATE TABLE runs (
 CREATE INDEX runs_live     ON runs (conversation_key, turn) WHERE status IN ('pending', 'running', 'waiting');
 CREATE INDEX runs_created  ON runs (organization_id, id DESC);
 CREATE INDEX runs_expiring ON runs (expires_at) WHERE status = 'pending' AND expires_at IS NOT NULL;
+CREATE INDEX runs_finished ON runs (organization_id, finished_at) WHERE finished_at IS NOT NULL; -- what an hour held
+CREATE INDEX runs_failed   ON runs (organization_id, id DESC) WHERE status IN ('failed', 'timeout');
 CREATE UNIQUE INDEX runs_idempotency ON runs (organization_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- What somebody asks of a run that another replica may hold: deleted when the run ends.
@@ -344,3 +356,10 @@ END $$;
 ALTER TABLE token_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE token_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY service ON token_keys USING ((SELECT current_setting('turnkeeper.organization', true)) = '*');
+
+ALTER TABLE console_sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE console_sessions FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON console_sessions USING (
+  (SELECT current_setting('turnkeeper.organization', true)) = '*'
+  OR organization_id
+     = (SELECT nullif(nullif(current_setting('turnkeeper.organization', true), ''), '*')::uuid));

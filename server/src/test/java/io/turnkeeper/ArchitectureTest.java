@@ -65,6 +65,7 @@ class ArchitectureTest {
           Map.entry("gateway.langgraph", 6),
           Map.entry("gateway.admin", 6),
           Map.entry("gateway.worker", 6),
+          Map.entry("ui", 6),
           Map.entry("server", 7),
           Map.entry("cli", 8),
           // A program of its own, which the others only know as a command line.
@@ -90,7 +91,7 @@ class ArchitectureTest {
                   "PgSession")),
           Map.entry(
               "http", Set.of("HttpServer", "Exchange", "LongResponse", "SseStream", "PendingJson")),
-          Map.entry("tenancy", Set.of("Tenancy", "Audit")),
+          Map.entry("tenancy", Set.of("Tenancy", "Audit", "Sessions")),
           Map.entry("agents", Set.of("Agents", "Vault")),
           Map.entry("conversation", Set.of("ConversationStore")),
           Map.entry("queue", Set.of("RunQueue")),
@@ -101,12 +102,13 @@ class ArchitectureTest {
           Map.entry("worker", Set.of("Workers")),
           Map.entry("remote", Set.of("RemoteWork")),
           Map.entry("tokens", Set.of("RunTokens")),
-          Map.entry("orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort")),
+          Map.entry("orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort", "Reports")),
           Map.entry("server", Set.of("Server")),
           Map.entry("gateway", Set.of("Guard", "OpenApi")),
           Map.entry("gateway.langgraph", Set.of("LangGraphRoutes")),
           Map.entry("gateway.admin", Set.of("AdminRoutes", "HealthRoutes")),
           Map.entry("gateway.worker", Set.of("WorkerRoutes")),
+          Map.entry("ui", Set.of("Console")),
           Map.entry("cli", Set.of("Main")),
           Map.entry("demo", Set.of("DemoAgent")));
 
@@ -177,6 +179,8 @@ class ArchitectureTest {
           Map.entry("tokens.RunTokens", "the keys of run tokens are nobody's but the service's"),
           Map.entry("orchestrator.Orchestrator", "partitions of the log hold all tenants' events"),
           Map.entry("orchestrator.Conversations", "why a run waits is a place in one line for all"),
+          Map.entry("orchestrator.Reports", "the operator's overview is of all tenants"),
+          Map.entry("tenancy.Sessions", "finds whose a browser's session is"),
           Map.entry("tenancy.Tenancy", "finds whose a key is; founds, lists and ends tenants"),
           Map.entry("agents.Agents", "seals every tenant's secrets under a new key"),
           Map.entry("server.Server", "depth of the whole queue"));

@@ -8,9 +8,11 @@ import io.turnkeeper.db.PgSession;
 import io.turnkeeper.db.Tx;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Types;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -165,8 +167,14 @@ public final class Cluster implements AutoCloseable {
                     row.getObject("wanted_leases", Integer.class),
                     row.getLong("leases"),
                     row.getLong("heartbeat_age_ms"),
-                    row.getObject("started_at", OffsetDateTime.class).toInstant()))
+                    row.getObject("started_at", OffsetDateTime.class).toInstant(),
+                    ended(row)))
             .list());
+  }
+
+  private static @Nullable Instant ended(ResultSet row) throws SQLException {
+    OffsetDateTime at = row.getObject("ended_at", OffsetDateTime.class);
+    return at == null ? null : at.toInstant();
   }
 
   /**

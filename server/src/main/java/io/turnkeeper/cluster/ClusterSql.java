@@ -136,8 +136,9 @@ final class ClusterSql {
   static final String LIST =
       """
       SELECT p.id, p.state, p.host, p.pid, p.address, p.version, p.max_leases,
-             p.wanted_leases, p.started_at,
-             extract(epoch FROM clock_timestamp() - p.heartbeat_at) * 1000 AS heartbeat_age_ms,
+             p.wanted_leases, p.started_at, p.ended_at,
+             extract(epoch FROM coalesce(p.ended_at, clock_timestamp()) - p.heartbeat_at) * 1000
+               AS heartbeat_age_ms,
              (SELECT count(*) FROM mailboxes m -- cross-tenant: a replica serves all tenants
                WHERE m.replica_id = p.id) AS leases
         FROM replicas p

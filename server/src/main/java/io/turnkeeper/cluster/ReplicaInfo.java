@@ -8,6 +8,9 @@ import org.jspecify.annotations.Nullable;
  *
  * @param maxLeases what it holds itself to
  * @param wantedLeases what an operator wants; null: what it was started for
+ * @param heartbeatAgeMillis until now, or until it ended: for one that died, how long it took to
+ *     notice
+ * @param endedAt when it left or was found dead; null while it is alive
  */
 public record ReplicaInfo(
     int id,
@@ -20,4 +23,5 @@ public record ReplicaInfo(
     @Nullable Integer wantedLeases,
     long leases,
     long heartbeatAgeMillis,
-    Instant startedAt) {}
+    Instant startedAt,
+    @Nullable Instant endedAt) {}

@@ -117,6 +117,11 @@ public final class ConversationStore {
     return statement.map((row, context) -> read(row)).list();
   }
 
+  /** A page for people who look on: quick whatever is asked and however many there are. */
+  public ConversationPage page(Tx tx, OrganizationId organization, ConversationFilter filter) {
+    return Pages.page(tx, organization, filter);
+  }
+
   public long count(Tx tx, OrganizationId organization, ConversationQuery query) {
     var statement =
         tx.query(ConversationSql.COUNT)

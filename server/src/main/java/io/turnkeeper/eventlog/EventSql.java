@@ -49,6 +49,12 @@ final class EventSql {
        WHERE e.organization_id = :organization AND e.run_id = :run
       """;
 
+  static final String WRITTEN =
+      """
+      SELECT coalesce(sum(s.n_tup_ins), 0)::bigint FROM pg_stat_user_tables s
+       WHERE s.relname LIKE 'run\\_events\\_%'
+      """;
+
   static final String DELETE_CONVERSATION =
       """
       DELETE FROM run_events e USING runs r

@@ -8,6 +8,7 @@ import io.turnkeeper.telemetry.TraceContext;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -31,6 +32,7 @@ public final class Exchange {
   private final HttpConfig config;
   private final String requestId;
   private final TraceContext trace;
+  private final long beganNanos = System.nanoTime();
   private byte @Nullable [] body;
   private @Nullable LongResponse longResponse;
   private Supplier<Runnable> permit = () -> () -> {};
@@ -53,6 +55,11 @@ public final class Exchange {
   /** The path as the client sent it, percent-encoded, without the query. */
   public String path() {
     return context.path();
+  }
+
+  /** How long this server has worked on it. */
+  public Duration age() {
+    return Duration.ofNanos(System.nanoTime() - beganNanos);
   }
 
   /** What names this request in logs and problems. */
@@ -99,6 +106,29 @@ public final class Exchange {
    */
   public void permitStreams(Supplier<Runnable> asks) {
     permit = asks;
+  }
+
+  /** A cookie's value. */
+  public Optional<String> cookie(String name) {
+    for (String pair : header("cookie").orElse("").split(";", -1)) {
+      int equals = pair.indexOf('=');
+      if (equals > 0 && pair.substring(0, equals).strip().equals(name)) {
+        return Optional.of(pair.substring(equals + 1).strip());
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Whether the peer speaks to this server, or to the proxy before it, over TLS. */
+  public boolean secure() {
+    return context.req().isSecure()
+        || header("x-forwarded-proto").filter(proto -> proto.equals("https")).isPresent();
+  }
+
+  /** The query as the client sent it; empty when there is none. */
+  public String queryString() {
+    String query = context.req().getQueryString();
+    return query == null ? "" : query;
   }
 
   /** A query parameter's first value, decoded. */
@@ -264,6 +294,12 @@ public final class Exchange {
     } catch (IOException gone) {
       throw new StreamClosed(StreamClosed.Reason.PEER);
     }
+  }
+
+  /** Answers 303: what came of a form is to be seen at another path. */
+  public void seeOther(String location) {
+    responseHeader("Location", location);
+    empty(303);
   }
 
   /** Answers 204, or another status without a body. */

@@ -3,6 +3,7 @@ package io.turnkeeper.http;
 import io.turnkeeper.base.Json;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -39,6 +40,28 @@ public final class SseStream extends LongResponse {
    */
   public void send(String event, @Nullable String id, String json) {
     write(encode(event, id, json).getBytes(StandardCharsets.UTF_8));
+  }
+
+  /**
+   * Sends text for a browser, which joins the lines with line breaks as the standard has it; other
+   * clients do not.
+   *
+   * @throws StreamClosed as {@link #send}
+   */
+  public void sendText(String event, String text) {
+    StringBuilder frame = new StringBuilder(text.length() + 64);
+    frame.append("event: ").append(oneLine(event));
+    text.lines().forEach(line -> frame.append("\ndata: ").append(oneLine(line)));
+    write(frame.append("\n\n").toString().getBytes(StandardCharsets.UTF_8));
+  }
+
+  /**
+   * Says after how long a browser that lost this stream comes back.
+   *
+   * @throws StreamClosed as {@link #send}
+   */
+  public void retryAfter(Duration pause) {
+    write(("retry: " + pause.toMillis() + "\n\n").getBytes(StandardCharsets.US_ASCII));
   }
 
   /**

@@ -21,6 +21,7 @@ import io.turnkeeper.queue.RunCommand;
 import io.turnkeeper.queue.RunQuery;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Why;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -127,6 +128,33 @@ public final class Conversations {
       interruptBefore(turn.organization(), accepted.run());
     }
     return accepted;
+  }
+
+  /**
+   * Asks once more what an ended run was asked: a new turn, at the end of the conversation. Doing
+   * it again for the same run changes nothing.
+   *
+   * @throws Refusal.Conflict the run has not ended
+   */
+  public Accepted retry(Run run) {
+    if (!run.status().terminal()) {
+      throw new Refusal.Conflict("run_active", "the run has not ended; cancel it first");
+    }
+    return post(
+        new NewTurn(
+            run.organization(),
+            run.agent().toString(),
+            run.conversation().id(),
+            false,
+            NewTurn.Busy.ENQUEUE,
+            run.input(),
+            run.options(),
+            run.metadata().deepCopy().put("retry_of", run.id().toString()),
+            run.priority(),
+            Duration.ZERO,
+            null,
+            new NewRun.Idempotency(
+                "retry-of-" + run.id(), run.id().toString().getBytes(StandardCharsets.UTF_8))));
   }
 
   public Optional<Run> run(OrganizationId organization, RunId run) {

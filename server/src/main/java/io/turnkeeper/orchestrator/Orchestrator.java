@@ -99,6 +99,7 @@ public final class Orchestrator implements AutoCloseable {
   private final Conversations conversations;
   private final RemoteDesk desk;
   private final WorkerPort workerPort;
+  private final Reports reports;
   private final Ticker dispatching;
   private final Ticker keeping;
   private final Ticker clocks;
@@ -172,6 +173,7 @@ public final class Orchestrator implements AutoCloseable {
         new Sweeper(limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
     this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
     this.workerPort = new WorkerPort(tools, elsewhere, dispatcher::custom, keeping::nudge);
+    this.reports = new Reports(tools, on.conversations());
   }
 
   /** A conversation's place on this replica's disk, under its data directory. */
@@ -187,6 +189,11 @@ public final class Orchestrator implements AutoCloseable {
   /** What workers from elsewhere, and agents' own tools, are served from. */
   public WorkerPort workerPort() {
     return workerPort;
+  }
+
+  /** What people who look on are served from. */
+  public Reports reports() {
+    return reports;
   }
 
   /**

@@ -1,11 +1,13 @@
 package io.turnkeeper.queue;
 
+import io.turnkeeper.base.AgentId;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.queue.NewRun.Idempotency;
+import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -36,6 +38,7 @@ public final class RunQueue {
   private final Leases leases = new Leases(fairShare);
   private final Upkeep upkeep = new Upkeep(fairShare);
   private final RunReads reads = new RunReads();
+  private final Watch watch = new Watch();
 
   /**
    * Accepts the runs, in their order; one answer for each. Accepted means durable once the
@@ -237,6 +240,50 @@ public final class RunQueue {
 
   public QueueDepth depth(Tx tx) {
     return reads.depth(tx);
+  }
+
+  /** One tenant's part of {@link #depth(Tx)}. */
+  public QueueDepth depth(Tx tx, OrganizationId organization) {
+    return watch.depth(tx, organization);
+  }
+
+  /** A page for people who look on: quick whatever is asked and however many there are. */
+  public RunPage page(Tx tx, OrganizationId organization, RunFilter filter) {
+    return watch.page(tx, organization, filter);
+  }
+
+  /** How many runs there are, counted up to the filter's limit. */
+  public long count(Tx tx, OrganizationId organization, RunFilter filter) {
+    return watch.count(tx, organization, filter);
+  }
+
+  /** Runs that failed, by the code of their error; at most 20 groups, the largest first. */
+  public List<RunPage.ErrorGroup> errors(
+      Tx tx, OrganizationId organization, @Nullable AgentId agent, @Nullable Instant since) {
+    return watch.errors(tx, organization, agent, since);
+  }
+
+  /**
+   * What each minute held, from the first to before the last, in order. Reads what came and ended
+   * in that time.
+   *
+   * @param organization null is all of them
+   * @param first a whole minute
+   */
+  public List<Activity> history(
+      Tx tx, @Nullable OrganizationId organization, Instant first, Instant last) {
+    return watch.history(tx, organization, first, last);
+  }
+
+  /** What became of the runs that ended since: one for each agent that had any. */
+  public List<Activity.Record> records(
+      Tx tx, OrganizationId organization, @Nullable AgentId agent, Instant since) {
+    return watch.records(tx, organization, agent, since);
+  }
+
+  /** Who holds the conversation; empty when it has never had a run. */
+  public Optional<LeaseView> lease(Tx tx, OrganizationId organization, long conversationKey) {
+    return watch.lease(tx, organization, conversationKey);
   }
 
   /** How many leases a replica holds. */

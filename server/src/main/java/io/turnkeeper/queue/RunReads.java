@@ -83,18 +83,19 @@ final class RunReads {
   }
 
   QueueDepth depth(Tx tx) {
-    return tx.query(ReadSql.DEPTH)
-        .map((row, context) ->
-            new QueueDepth(
-                row.getLong("ready"),
-                row.getLong("delayed"),
-                row.getLong("capped"),
-                row.getLong("paused"),
-                row.getLong("leased"),
-                row.getLong("running"),
-                row.getLong("pending"),
-                row.getDouble("oldest_ready_seconds")))
-        .one();
+    return tx.query(ReadSql.DEPTH).map((row, context) -> depth(row)).one();
+  }
+
+  static QueueDepth depth(ResultSet row) throws SQLException {
+    return new QueueDepth(
+        row.getLong("ready"),
+        row.getLong("delayed"),
+        row.getLong("capped"),
+        row.getLong("paused"),
+        row.getLong("leased"),
+        row.getLong("running"),
+        row.getLong("pending"),
+        row.getDouble("oldest_ready_seconds"));
   }
 
   long leases(Tx tx, int replica) {

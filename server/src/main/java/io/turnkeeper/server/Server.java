@@ -35,8 +35,11 @@ import io.turnkeeper.remote.RemoteWork;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.telemetry.Metrics;
 import io.turnkeeper.tenancy.NewKey;
+import io.turnkeeper.tenancy.Sessions;
 import io.turnkeeper.tenancy.Tenancy;
 import io.turnkeeper.tokens.RunTokens;
+import io.turnkeeper.ui.Console;
+import io.turnkeeper.ui.Installation;
 import io.turnkeeper.worker.Workers;
 import io.turnkeeper.worker.WorkersConfig;
 import java.net.InetAddress;
@@ -78,6 +81,7 @@ public final class Server implements AutoCloseable {
   private final BiConsumer<URI, String> keep;
   private final Deque<AutoCloseable> toClose = new ArrayDeque<>();
   private final AtomicReference<@Nullable Orchestrator> orchestrator = new AtomicReference<>();
+  private List<Route> served = List.of();
   private volatile @Nullable HttpServer http;
   private volatile @Nullable Cluster cluster;
   private Optional<String> newAdminKey = Optional.empty();
@@ -118,6 +122,11 @@ public final class Server implements AutoCloseable {
     return URI.create(
         "%s://%s:%d"
             .formatted(scheme, host.contains(":") ? "[" + host + "]" : host, listening.port()));
+  }
+
+  /** Every route: those of the API, which its document describes, and the console's. */
+  List<Route> routes() {
+    return served;
   }
 
   /** The admin key of the first start, this once. */
@@ -198,8 +207,20 @@ public final class Server implements AutoCloseable {
         LangGraphRoutes.of(
             new Guard(tenancy), agents, conversations.conversations(), VERSION, clock));
     routes.addAll(HealthRoutes.of(() -> notReady(db), this::slots, metrics));
-    HttpServer listening =
-        owned(HttpServer.start(httpConfig(), OpenApi.describing(routes, VERSION), metrics));
+    // The console's pages are for people: they are no part of the API's document.
+    List<Route> all = new ArrayList<>(OpenApi.describing(routes, VERSION));
+    all.addAll(
+        Console.of(
+            new Console.Parts(
+                tenancy,
+                new Sessions(db),
+                agents,
+                conversations.conversations(),
+                conversations.reports(),
+                installation(db, events),
+                clock)));
+    served = List.copyOf(all);
+    HttpServer listening = owned(HttpServer.start(httpConfig(), all, metrics));
     http = listening;
     Cluster members =
         owned(
@@ -244,6 +265,15 @@ public final class Server implements AutoCloseable {
     return settings.database().url().isPresent()
         ? Vault.none()
         : Vault.kept(settings.data().resolve("secrets.key"));
+  }
+
+  private Installation installation(Db db, EventLog events) {
+    return new Installation(
+        VERSION,
+        () -> cluster == null ? OptionalInt.empty() : cluster.replica(),
+        () -> cluster == null ? List.of() : cluster.replicas(),
+        () -> db.inTx(events::written),
+        (replica, leases) -> cluster != null && cluster.want(replica, leases));
   }
 
   private DatabaseUrl database() {

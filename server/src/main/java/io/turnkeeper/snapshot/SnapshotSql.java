@@ -69,6 +69,14 @@ final class SnapshotSql {
        ORDER BY turn DESC LIMIT 1
       """;
 
+  static final String LIST =
+      """
+      SELECT run_id, turn, completed, files, bytes, added_bytes, created_at
+        FROM snapshots
+       WHERE organization_id = :organization AND conversation_key = :key AND turn >= :turn
+       ORDER BY turn DESC LIMIT :limit
+      """;
+
   static final String NEWEST_SESSION =
       """
       SELECT run_id, turn, session::text AS session

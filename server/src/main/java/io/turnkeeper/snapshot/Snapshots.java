@@ -2,12 +2,17 @@ package io.turnkeeper.snapshot;
 
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.LeaseToken;
+import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.db.Tx;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.OffsetDateTime;
 import java.util.Collection;
+import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -27,6 +32,8 @@ public final class Snapshots {
       }
     }
   }
+
+  private static final int LISTED_MAX = 1000;
 
   private final Store store;
 
@@ -88,6 +95,41 @@ public final class Snapshots {
       case DatabaseStore database -> true;
       case DiskStore disk -> false;
     };
+  }
+
+  /**
+   * What was saved after a turn, and what that cost.
+   *
+   * @param bytes of all files
+   * @param addedBytes stored anew, compressed
+   * @param restorable whether its run completed
+   */
+  public record Cost(
+      RunId run,
+      long turn,
+      int files,
+      long bytes,
+      long addedBytes,
+      boolean restorable,
+      Instant at) {}
+
+  /** The conversation's snapshots of this turn and later ones, newest first; at most 1000. */
+  public List<Cost> since(Tx tx, OrganizationId organization, long conversationKey, long turn) {
+    return tx.query(SnapshotSql.LIST)
+        .bind("organization", organization.value())
+        .bind("key", conversationKey)
+        .bind("turn", turn)
+        .bind("limit", LISTED_MAX)
+        .map((row, _) ->
+            new Cost(
+                new RunId(row.getObject("run_id", UUID.class)),
+                row.getLong("turn"),
+                row.getInt("files"),
+                row.getLong("bytes"),
+                row.getLong("added_bytes"),
+                row.getBoolean("completed"),
+                row.getObject("created_at", OffsetDateTime.class).toInstant()))
+        .list();
   }
 
   /** Removes all snapshots of the conversation. */

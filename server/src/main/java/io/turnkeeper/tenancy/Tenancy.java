@@ -108,6 +108,16 @@ public final class Tenancy {
   }
 
   /**
+   * A request of a browser that signed in: held to the limits of its key and organization.
+   *
+   * @throws Refusal.Limited over a limit
+   */
+  public void admit(Caller caller) {
+    Known known = known(caller);
+    quotas.request(caller, known.organization, known.key);
+  }
+
+  /**
    * Counts a stream of the caller until what this returns is run, once.
    *
    * @throws Refusal.Limited when it may have no more
@@ -129,6 +139,16 @@ public final class Tenancy {
   /** What the caller's organization uses of its limits. */
   public Usage usage(Caller caller) {
     return quotas.usage(caller.organization(), known(caller).organization);
+  }
+
+  /** As {@link #mayQueue(Caller, int)}, for the operator's own hand in another organization. */
+  public void mayQueue(Organization organization, int runs) {
+    quotas.queue(organization.id(), organization.limits(), runs);
+  }
+
+  /** What the organization uses of its limits. */
+  public Usage usage(Organization organization) {
+    return quotas.usage(organization.id(), organization.limits());
   }
 
   /** How many requests were refused for a limit since the start. */

@@ -159,7 +159,8 @@ class AdminRoutesTest {
                     wanted.get(),
                     13,
                     40,
-                    Instant.EPOCH)),
+                    Instant.EPOCH,
+                    null)),
         (id, leases) -> {
           wanted.set(leases);
           return id == 1;
