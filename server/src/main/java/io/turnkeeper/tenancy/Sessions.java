@@ -68,6 +68,7 @@ public final class Sessions {
                   new OrganizationId(row.getObject("organization_id", UUID.class)),
                   row.getString("organization_name"),
                   Role.parse(row.getString("role"), "role"),
+                  null,
                   row.getObject("key_id", UUID.class),
                   row.getString("key_name"));
             })

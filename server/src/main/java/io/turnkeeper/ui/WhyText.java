@@ -27,6 +27,7 @@ final class WhyText {
               + " of at most "
               + capped.max()
               + " at once.";
+      case Why.NoWorker _ -> "No worker of its agent is connected. Start one with a worker key.";
       case Why.Delayed delayed ->
           (delayed.backingOff() ? "It is tried again at " : "It is not to start before ")
               + view.exact(delayed.until())

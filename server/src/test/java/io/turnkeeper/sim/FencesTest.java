@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -187,7 +188,7 @@ class FencesTest {
   @ParameterizedTest
   @MethodSource("fences")
   void what_a_fence_holds_off_is_found_without_it(Case one) throws Exception {
-    Outcome outcome = OUTCOMES.get(one).get();
+    Outcome outcome = Objects.requireNonNull(OUTCOMES.get(one)).get();
     if (!one.fence().intactSql()) {
       assertThat(one.fence().unused()).as("no statement has this any more").isEmpty();
     }
