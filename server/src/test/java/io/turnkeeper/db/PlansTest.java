@@ -46,6 +46,8 @@ class PlansTest {
           Map.entry("ConversationSql.SEARCH_CREATED", "pinned below, with its limit"),
           Map.entry("LeaseSql.COUNT_RUNNING", "as many as the caps let run at once"),
           Map.entry("LeaseSql.MARK_TAKEN", "a takeover: what the dead replica held"),
+          Map.entry("PageSql.BUSY", "a page of the console; each part of it ends at a limit"),
+          Map.entry("WatchSql.DEPTH_OF", "the console's overview; each part ends at a limit"),
           Map.entry("ReadSql.DEPTH", "a scrape: what waits and what is held, but nothing idle"),
           Map.entry("ReadSql.LEASES", "what a replica holds"),
           Map.entry("ReadSql.RUNS", "pinned below, with its limit"),
