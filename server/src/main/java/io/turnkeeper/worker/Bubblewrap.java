@@ -48,6 +48,11 @@ final class Bubblewrap {
 
   private static final int UIDS = 30_000;
 
+  /** So that another user can open /dev/stdin and its like too. Never what is no pipe. */
+  private static final String GIVE_PIPES =
+      "for f in 0 1 2; do if [ -p /proc/self/fd/$f ]; then chown \"$0\" /proc/self/fd/$f; fi; done;"
+          + " exec \"$@\"";
+
   /** By what right the sandbox is made. */
   enum Kind {
     /** By root, and each conversation's worker is a user of its own. */
@@ -115,7 +120,11 @@ final class Bubblewrap {
 
   /** The words to put before the program. */
   List<String> before(WorkerSpec spec, Room room, boolean network) {
-    Words words = new Words(bwrap.toString());
+    Words words = new Words();
+    if (kind == Kind.OWN_USER) {
+      words.add("/bin/sh", "-c", GIVE_PIPES, Integer.toString(uid(spec)));
+    }
+    words.add(bwrap.toString());
     // The signal follows the thread that starts it: see Spawner.
     words.add("--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts");
     words.add("--unshare-cgroup-try");
@@ -322,10 +331,6 @@ final class Bubblewrap {
 
   private static final class Words {
     private final List<String> list = new ArrayList<>();
-
-    Words(String first) {
-      list.add(first);
-    }
 
     void add(String... more) {
       list.addAll(Arrays.asList(more));

@@ -28,6 +28,9 @@ final class Child {
   private static final Duration STDERR_WITHIN = Duration.ofMillis(500);
   private static final int SIGNAL_BASE = 128;
 
+  /** About a third of the server's share of a processor that both want. */
+  private static final int NICE = 5;
+
   /**
    * What makes a child more than its spec.
    *
@@ -73,6 +76,9 @@ final class Child {
     long start = ProcessTable.find(process.pid()).map(ProcessTable.Entry::startTicks).orElse(0L);
     leader = new ProcessTable.Leader(process.pid(), start);
     warden.add(leader);
+    if (!limits().equals(Walls.Limits.NONE)) {
+      Signals.makeNice(process.pid(), NICE);
+    }
     stderrPump = pump("stderr", this::readStderr);
   }
 

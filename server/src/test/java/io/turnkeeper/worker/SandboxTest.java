@@ -142,7 +142,7 @@ final class SandboxTest {
         "pwd; echo $HOME; cat %s/secret; cat /tmp/secret; ls -A %s; cat %s; ls ~; echo end"
             .formatted(other.home(), data, data.resolve("secrets.key"));
     Files.writeString(data.resolve("secrets.key"), "the key of all");
-    assertThat(said(closed, mine, body)).isEqualTo("/home/agent/work\n/home/agent\nwork\nend");
+    assertThat(said(closed, mine, body)).isEqualTo("/home/agent/work\n/home/agent\nconversations\nwork\nend");
     assertThat(said(closed, mine, "echo kept > note; cat ~/work/note")).isEqualTo("kept");
     assertThat(mine.home().resolve("work/note")).hasContent("kept");
   }
@@ -163,7 +163,7 @@ final class SandboxTest {
   void the_system_is_read_only_and_what_is_the_servers_alone_is_hidden() throws Exception {
     assumeSandbox();
     String body =
-        "for f in /usr/x /etc/x /x /dev/x /home/x; do : > $f && echo wrote $f; done;"
+        "for f in /usr/x /etc/x /x /dev/x /home/x; do touch $f && echo wrote $f; done;"
             + " cat /etc/shadow; ls /root /run /var/lib; cat /etc/passwd | grep -c .;"
             + " : > /tmp/x && : > ~/x && : > /dev/shm/x && echo wrote its own";
     assertThat(said(closed, Place.fresh(), body)).matches("[0-9]+\nwrote its own");
@@ -264,20 +264,28 @@ final class SandboxTest {
 
   @ParameterizedTest
   @EnumSource(names = {"AUTO", "NONE"})
-  void a_fork_bomb_is_ended_with_words_and_nothing_of_it_is_left(Walls.Mode mode)
+  void one_that_forks_too_much_is_ended_with_words_and_nothing_of_it_is_left(Walls.Mode mode)
       throws Exception {
-    String bomb = "f() { sleep 600 & f & f; }; f 2> /dev/null; sleep 600";
-    Place place = Place.fresh();
-    TurnEnd.Failed end;
-    try (Worker worker = script(of(mode), place, bomb)) {
-      end = (TurnEnd.Failed) worker.prompt(turn(), new Recorder());
-    }
+    String forks = "(i=0; while [ $i -lt 300 ]; do sleep 602 & i=$((i+1)); done) & sleep 602";
+    TurnEnd.Failed end = failed(of(mode), Place.fresh(), forks);
     assertThat(end.code()).isEqualTo("worker_processes_exceeded");
     assertThat(end.message()).contains("200", "worker.processes");
-    assertThat(ProcessHandle.allProcesses()
-            .filter(it -> it.info().commandLine().orElse("").contains("f() { sleep 600"))
-            .count())
-        .isZero();
+    Processes.await(() -> running("sleep 602") == 0);
+  }
+
+  @Test
+  void a_fork_bomb_in_the_sandbox_goes_off_in_there() throws Exception {
+    assumeSandbox();
+    assumeThat(probe(Walls.Mode.AUTO).starter().countsProcesses()).isTrue();
+    String bomb = "f() { sleep 603 & f & f; }; (f) 2> /dev/null & sleep 603";
+    TurnEnd.Failed end;
+    try (Worker worker = script(closed, Place.fresh(), bomb)) {
+      var aside = aside(worker, new Recorder());
+      assertThat(said(closed, Place.fresh(), "echo others go on")).isEqualTo("others go on");
+      end = (TurnEnd.Failed) aside.get(60, TimeUnit.SECONDS);
+    }
+    assertThat(end.code()).isEqualTo("worker_processes_exceeded");
+    Processes.await(() -> running("sleep 603") == 0);
   }
 
   @Test
@@ -337,16 +345,16 @@ final class SandboxTest {
       Recorder told = new Recorder();
       var end = aside(worker, told);
       told.await(() -> told.text().contains("up"));
-      Processes.await(() -> sleepers() > 0);
+      Processes.await(() -> running("sleep 601") > 0);
       worker.cancel();
       assertThat(end.get(20, TimeUnit.SECONDS)).isEqualTo(new TurnEnd.Cancelled());
-      Processes.await(() -> sleepers() == 0);
+      Processes.await(() -> running("sleep 601") == 0);
     }
   }
 
-  private static long sleepers() {
+  private static long running(String command) {
     return ProcessHandle.allProcesses()
-        .filter(it -> it.info().commandLine().orElse("").endsWith("sleep 601"))
+        .filter(it -> it.info().commandLine().orElse("").endsWith(command))
         .count();
   }
 
