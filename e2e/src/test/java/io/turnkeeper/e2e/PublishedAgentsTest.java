@@ -180,7 +180,10 @@ class PublishedAgentsTest {
     Map<String, String> walls =
         agent.get("name").equals("opencode")
             ? Map.of(
-                "TURNKEEPER_WORKER_SANDBOX", "auto", "TURNKEEPER_WORKER_READ_PATHS", Npm.home().toString())
+                "TURNKEEPER_WORKER_SANDBOX",
+                "auto",
+                "TURNKEEPER_WORKER_READ_PATHS",
+                Npm.home().toString())
             : Map.of();
     try (Turnkeeper replica = Turnkeeper.of(scratch.resolve("data")).with(walls)) {
       replica.start();

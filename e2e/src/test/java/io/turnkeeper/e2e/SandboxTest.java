@@ -17,7 +17,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
-/** A replica whose workers are closed in, where this machine lets it; what its doctor says of it. */
+/**
+ * A replica whose workers are closed in, where this machine lets it; what its doctor says of it.
+ */
 @Tag("e2e")
 class SandboxTest {
   private static final Duration IN_TIME = Duration.ofSeconds(40);
@@ -31,8 +33,7 @@ class SandboxTest {
     doctor = doctor();
     replica =
         Turnkeeper.of(scratch.resolve("data"))
-            .with(
-                Map.of("TURNKEEPER_WORKER_SANDBOX", "auto", "TURNKEEPER_WORKER_DISK", "20MiB"));
+            .with(Map.of("TURNKEEPER_WORKER_SANDBOX", "auto", "TURNKEEPER_WORKER_DISK", "20MiB"));
     replica.start();
   }
 

@@ -174,7 +174,8 @@ record SettingType<T>(String range, Function<String, T> parse, Function<T, Strin
                   .filter(path -> !path.isEmpty())
                   .map(Path::of)
                   .toList();
-          check(paths.stream().allMatch(path -> path.isAbsolute() && path.getNameCount() > 0), range);
+          check(
+              paths.stream().allMatch(path -> path.isAbsolute() && path.getNameCount() > 0), range);
           return paths.stream().map(Path::normalize).toList();
         },
         paths -> String.join(",", paths.stream().map(Path::toString).toList()));

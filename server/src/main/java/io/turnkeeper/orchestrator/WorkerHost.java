@@ -180,16 +180,17 @@ final class WorkerHost {
         run.attempt() > 1 && agent.definition().onWorkerLoss() == OnWorkerLoss.RESUME;
     String token = live instanceof RemoteWorker ? null : pass.begin(run);
     try {
-      TurnEnd end = live.prompt(
-          new Turn(
-              run.id().toString(),
-              run.conversation().id(),
-              run.attempt(),
-              interrupted,
-              run.input(),
-              token,
-              traceparent(run)),
-          now);
+      TurnEnd end =
+          live.prompt(
+              new Turn(
+                  run.id().toString(),
+                  run.conversation().id(),
+                  run.attempt(),
+                  interrupted,
+                  run.input(),
+                  token,
+                  traceparent(run)),
+              now);
       if (end instanceof TurnEnd.Failed failed
           && failed.code().equals(WorkerFailure.DISK_EXCEEDED)) {
         close();

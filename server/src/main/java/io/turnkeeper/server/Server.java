@@ -278,11 +278,7 @@ public final class Server implements AutoCloseable {
         set.readPaths(),
         set.firstUid(),
         new Walls.Limits(
-            limits.memory(),
-            limits.cpus(),
-            limits.processes(),
-            limits.openFiles(),
-            limits.disk()));
+            limits.memory(), limits.cpus(), limits.processes(), limits.openFiles(), limits.disk()));
   }
 
   private Installation installation(Db db, EventLog events) {

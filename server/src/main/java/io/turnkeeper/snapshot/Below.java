@@ -43,8 +43,7 @@ final class Below {
       return Channels.newInputStream(
           secure(at)
               .newByteChannel(
-                  way.getFileName(),
-                  Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)));
+                  way.getFileName(), Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS)));
     } catch (AccessDeniedException | NoSuchFileException as) {
       throw as;
     } catch (FileSystemException notWhatItWas) {

@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -275,8 +274,9 @@ final class Child {
             ? "was killed by signal " + (exitCode - SIGNAL_BASE)
             : "exited with code " + exitCode;
     if (exitCode == SIGNAL_BASE + Signals.KILL && limits().memory() > 0) {
-      how += ", by the system, which does so when memory runs out (it may have %d MiB)"
-          .formatted(limits().memory() >> 20);
+      how +=
+          ", by the system, which does so when memory runs out (it may have %d MiB)"
+              .formatted(limits().memory() >> 20);
     }
     return how + quotedStderr();
   }

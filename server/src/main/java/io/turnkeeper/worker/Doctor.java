@@ -11,7 +11,9 @@ import java.util.TreeSet;
 
 /** Says which walls hold on this machine: by starting a worker in them and looking from inside. */
 final class Doctor {
-  /** What a worker's environment holds without an agent's variables; PWD, SHLVL, _ are a shell's. */
+  /**
+   * What a worker's environment holds without an agent's variables; PWD, SHLVL, _ are a shell's.
+   */
   private static final Set<String> OWN_VARIABLES =
       Set.of("PATH", "HOME", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_");
 
@@ -35,7 +37,9 @@ final class Doctor {
     } catch (IllegalStateException missing) {
       return List.of(
           Wall.missing(
-              "process_groups", "setsid is missing: no worker can be started", "install util-linux"));
+              "process_groups",
+              "setsid is missing: no worker can be started",
+              "install util-linux"));
     }
     Probe probe = new Probe(programs, walls, data);
     Probe.Found found = probe.run();

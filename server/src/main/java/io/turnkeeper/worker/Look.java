@@ -64,14 +64,12 @@ record Look(
     Map<String, String> namespaces = new HashMap<>();
     for (String name : NAMESPACES) {
       try {
-        namespaces.put(
-            name, Files.readSymbolicLink(Path.of("/proc/self/ns", name)).toString());
+        namespaces.put(name, Files.readSymbolicLink(Path.of("/proc/self/ns", name)).toString());
       } catch (IOException none) {
         namespaces.put(name, "");
       }
     }
-    return new Look(
-        Limit.uid(), namespaces, 0, Set.of(), Set.of(), Set.of(), List.of(), true);
+    return new Look(Limit.uid(), namespaces, 0, Set.of(), Set.of(), Set.of(), List.of(), true);
   }
 
   /** Whether it has a namespace of its own. */

@@ -173,8 +173,7 @@ final class ProcessTable {
   static OptionalLong proportionalBytes(long pid) {
     try {
       for (String line :
-          Files.readAllLines(
-              PROC.resolve(pid + "/smaps_rollup"), StandardCharsets.ISO_8859_1)) {
+          Files.readAllLines(PROC.resolve(pid + "/smaps_rollup"), StandardCharsets.ISO_8859_1)) {
         if (line.startsWith("Pss:")) {
           return OptionalLong.of(Long.parseLong(line.replaceAll("\\D", "")) * 1024);
         }

@@ -6,7 +6,10 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.Arrays;
 
-/** kill(2) and setpriority(2), called directly: killing must work when the machine can start no process any more. */
+/**
+ * kill(2) and setpriority(2), called directly: killing must work when the machine can start no
+ * process any more.
+ */
 final class Signals {
   static final int PROBE = 0;
   static final int KILL = 9;

@@ -17,7 +17,9 @@ import org.jspecify.annotations.Nullable;
 
 /** How workers are started on this machine: within which walls, as the {@link Probe} found them. */
 final class Starter {
-  /** Above the number at which a worker is ended with words: so that it is not held there for ever. */
+  /**
+   * Above the number at which a worker is ended with words: so that it is not held there for ever.
+   */
   static final int SPARE_PROCESSES = 64;
 
   private static final String FIRST_TO_GO = "500";
@@ -28,10 +30,7 @@ final class Starter {
   private final Optional<Scope> scope;
 
   Starter(
-      Programs.Found programs,
-      Walls walls,
-      Optional<Bubblewrap> sandbox,
-      Optional<Scope> scope) {
+      Programs.Found programs, Walls walls, Optional<Bubblewrap> sandbox, Optional<Scope> scope) {
     this.programs = programs;
     this.walls = walls;
     this.sandbox = sandbox;
@@ -129,8 +128,7 @@ final class Starter {
    *
    * @param name tells this process from all others of the installation
    */
-  List<String> command(WorkerSpec spec, Room room, Path program, String name)
-      throws WorkerFailure {
+  List<String> command(WorkerSpec spec, Room room, Path program, String name) throws WorkerFailure {
     boolean network = walls.network() && spec.reach().network();
     if (!network && sandbox.isEmpty()) {
       throw new WorkerFailure(
@@ -161,7 +159,7 @@ final class Starter {
       throw new WorkerFailure(
           "command_not_visible",
           "the agent's command is in %s, which the sandbox does not show: install it below /usr or"
-              .formatted(real(program).getParent())
+                  .formatted(real(program).getParent())
               + " /opt, or name its directory in the setting worker.read-paths");
     }
     return seen;
@@ -191,8 +189,7 @@ final class Starter {
       words.add("--fsize=" + most + ":" + most);
     }
     if (limits.processes() > 0 && countsProcesses()) {
-      long most =
-          Math.min(limits.processes() + SPARE_PROCESSES, Limit.hard("Max processes"));
+      long most = Math.min(limits.processes() + SPARE_PROCESSES, Limit.hard("Max processes"));
       words.add("--nproc=" + most + ":" + most);
     }
     words.add("--");

@@ -63,7 +63,10 @@ final class Watch implements AutoCloseable {
         started = true;
         // Platform threads: reading /proc and directories holds a virtual thread's carrier.
         Thread.ofPlatform().daemon().name("watch").start(() -> loop(LOOK_EVERY, this::look));
-        Thread.ofPlatform().daemon().name("watch-files").start(() -> loop(COUNT_EVERY, this::count));
+        Thread.ofPlatform()
+            .daemon()
+            .name("watch-files")
+            .start(() -> loop(COUNT_EVERY, this::count));
       }
       changed.signalAll();
     } finally {

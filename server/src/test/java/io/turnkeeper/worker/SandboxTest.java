@@ -30,8 +30,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(90)
 final class SandboxTest {
   private static final long MIB = 1L << 20;
-  private static final Walls.Limits LIMITS =
-      new Walls.Limits(96 * MIB, 0, 200, 256, 12 * MIB);
+  private static final Walls.Limits LIMITS = new Walls.Limits(96 * MIB, 0, 200, 256, 12 * MIB);
 
   @TempDir static Path data;
   private static Workers closed;
@@ -118,8 +117,7 @@ final class SandboxTest {
     }
   }
 
-  private static TurnEnd.Failed failed(Workers workers, Place place, String body)
-      throws Exception {
+  private static TurnEnd.Failed failed(Workers workers, Place place, String body) throws Exception {
     try (Worker worker = script(workers, place, body)) {
       return (TurnEnd.Failed) worker.prompt(turn(), new Recorder());
     }
@@ -142,7 +140,8 @@ final class SandboxTest {
         "pwd; echo $HOME; cat %s/secret; cat /tmp/secret; ls -A %s; cat %s; ls ~; echo end"
             .formatted(other.home(), data, data.resolve("secrets.key"));
     Files.writeString(data.resolve("secrets.key"), "the key of all");
-    assertThat(said(closed, mine, body)).isEqualTo("/home/agent/work\n/home/agent\nconversations\nwork\nend");
+    assertThat(said(closed, mine, body))
+        .isEqualTo("/home/agent/work\n/home/agent\nconversations\nwork\nend");
     assertThat(said(closed, mine, "echo kept > note; cat ~/work/note")).isEqualTo("kept");
     assertThat(mine.home().resolve("work/note")).hasContent("kept");
   }
@@ -238,8 +237,7 @@ final class SandboxTest {
     Path hidden = Files.createDirectories(data.resolve("bin")).resolve("agent");
     Files.writeString(hidden, "#!/bin/sh\necho hi\n");
     assertThat(hidden.toFile().setExecutable(true, false)).isTrue();
-    WorkerSpec spec =
-        Place.fresh().spec(WorkerSpec.Kind.COMMAND, List.of(hidden.toString()), true);
+    WorkerSpec spec = Place.fresh().spec(WorkerSpec.Kind.COMMAND, List.of(hidden.toString()), true);
     try (Worker worker = closed.start(spec, null, "")) {
       TurnEnd.Failed end = (TurnEnd.Failed) worker.prompt(turn(), new Recorder());
       assertThat(end.code()).isEqualTo("command_not_visible");
@@ -254,9 +252,7 @@ final class SandboxTest {
   void one_that_eats_memory_is_ended_with_words(Walls.Mode mode) throws Exception {
     TurnEnd.Failed end =
         failed(
-            of(mode),
-            Place.fresh(),
-            "head -c 300000000 /dev/zero | tail -c 300000000 | sleep 600");
+            of(mode), Place.fresh(), "head -c 300000000 /dev/zero | tail -c 300000000 | sleep 600");
     assertThat(end.code()).isEqualTo("worker_memory_exceeded");
     assertThat(end.message()).contains("96 MiB", "worker.memory");
     assertThat(said(of(mode), Place.fresh(), "echo others go on")).isEqualTo("others go on");
@@ -324,8 +320,7 @@ final class SandboxTest {
   void it_is_asked_to_end_and_has_time_for_that_in_the_sandbox_too() throws Exception {
     assumeSandbox();
     Place place = Place.fresh();
-    String body =
-        "trap 'echo bye > ~/bye; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    String body = "trap 'echo bye > ~/bye; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     try (Worker worker = script(closed, place, body)) {
       Recorder told = new Recorder();
       var end = aside(worker, told);
@@ -396,8 +391,7 @@ final class SandboxTest {
         .filteredOn(wall -> List.of("environment", "no_open_files", "files").contains(wall.name()))
         .allMatch(Wall::holds);
     assertThat(all)
-        .filteredOn(
-            wall -> List.of("sandbox", "own_processes", "own_mounts").contains(wall.name()))
+        .filteredOn(wall -> List.of("sandbox", "own_processes", "own_mounts").contains(wall.name()))
         .allMatch(wall -> wall.holds() == sandbox);
     assertThat(Workers.examine(walls(Walls.Mode.NONE, LIMITS), data))
         .filteredOn(wall -> wall.name().equals("own_processes"))
@@ -406,8 +400,7 @@ final class SandboxTest {
 
   @Test
   void a_sandbox_that_must_be_there_and_is_not_stops_the_start() {
-    Walls none =
-        new Walls(Walls.Mode.NONE, false, List.of(), 0, new Walls.Limits(0, 0, 0, 0, 0));
+    Walls none = new Walls(Walls.Mode.NONE, false, List.of(), 0, new Walls.Limits(0, 0, 0, 0, 0));
     WorkersConfig config =
         WorkersConfig.defaults("no-walls", Duration.ofMinutes(1)).at(data).within(none);
     assertThatThrownBy(() -> Workers.open(config, Clock.system()).close())
