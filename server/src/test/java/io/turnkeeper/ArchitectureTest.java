@@ -171,6 +171,7 @@ class ArchitectureTest {
   private static final Map<String, String> ACROSS_TENANTS =
       Map.ofEntries(
           Map.entry("db.Db", "its own probes"),
+          Map.entry("db.Backfill", "a migration's leftovers are all tenants'"),
           Map.entry("db.GroupCommit", "writes of several tenants share a commit"),
           Map.entry("cluster.Cluster", "replicas serve all tenants"),
           Map.entry("cluster.Notifier", "as do their channels"),
