@@ -35,8 +35,7 @@ class BelowTest {
 
     Files.delete(root.resolve("home"));
     Files.createSymbolicLink(root.resolve("secret"), others.resolve("secret"));
-    assertThatThrownBy(() -> read(root, root.resolve("secret")))
-        .isInstanceOf(IOException.class);
+    assertThatThrownBy(() -> read(root, root.resolve("secret"))).isInstanceOf(IOException.class);
   }
 
   private static String read(Path root, Path file) throws IOException {
