@@ -177,7 +177,16 @@ class PublishedAgentsTest {
   /** Returns how the second turn's worker came back to the conversation. */
   private String remembers(Map<String, Object> agent, Look look) throws Exception {
     String name = (String) agent.get("name");
-    try (Turnkeeper replica = Turnkeeper.start(scratch.resolve("data"))) {
+    Map<String, String> walls =
+        agent.get("name").equals("opencode")
+            ? Map.of(
+                "TURNKEEPER_WORKER_SANDBOX",
+                "auto",
+                "TURNKEEPER_WORKER_READ_PATHS",
+                Npm.home().toString())
+            : Map.of();
+    try (Turnkeeper replica = Turnkeeper.of(scratch.resolve("data")).with(walls)) {
+      replica.start();
       replica.addAgent(agent);
       String thread = replica.newThread();
       turn(replica, thread, name, FIRST);

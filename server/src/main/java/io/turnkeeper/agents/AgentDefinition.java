@@ -14,6 +14,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param env variables for the program; their values are secrets, and are never shown
  * @param state globs of the files in its HOME to keep; empty is all but caches
  * @param attemptsMax how often a run may be started, 1 to 100
+ * @param reach what of its machine it may reach
  */
 public record AgentDefinition(
     Kind kind,
@@ -23,7 +24,8 @@ public record AgentDefinition(
     Timeouts timeouts,
     OnWorkerLoss onWorkerLoss,
     Permissions permissions,
-    int attemptsMax) {
+    int attemptsMax,
+    Reach reach) {
 
   public AgentDefinition {
     command = List.copyOf(command);
@@ -57,6 +59,21 @@ public record AgentDefinition(
     DENY,
     /** A person, within the permission timeout. */
     ASK
+  }
+
+  /** Whether its processes may use the machine's network. */
+  public enum Network {
+    HOST,
+    NONE
+  }
+
+  /**
+   * What of its machine it may reach: never more than the installation allows.
+   *
+   * @param memoryMax bytes of all its processes; 0: what the installation allows
+   */
+  public record Reach(Network network, long memoryMax) {
+    public static final Reach DEFAULT = new Reach(Network.HOST, 0);
   }
 
   /**

@@ -1,8 +1,10 @@
 package io.turnkeeper.agents;
 
 import io.turnkeeper.agents.AgentDefinition.Kind;
+import io.turnkeeper.agents.AgentDefinition.Network;
 import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import io.turnkeeper.agents.AgentDefinition.Permissions;
+import io.turnkeeper.agents.AgentDefinition.Reach;
 import io.turnkeeper.agents.AgentDefinition.Timeouts;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
@@ -39,6 +41,8 @@ final class DefinitionJson {
   private static final int STATE_CHARS_MAX = 500;
   private static final int ATTEMPTS_MAX = 100;
   private static final int ATTEMPTS_DEFAULT = 3;
+  private static final long MEMORY_MIN = 16L << 20;
+  private static final long MEMORY_MAX = 1L << 40;
   private static final Duration TIMEOUT_MAX = Duration.ofDays(7);
   private static final Duration TIMEOUT_MIN = Duration.ofMillis(100);
   private static final Pattern ENV_NAME = Pattern.compile("[A-Za-z_][A-Za-z0-9_]{0,127}");
@@ -55,7 +59,9 @@ final class DefinitionJson {
           "permission_timeout_ms",
           "on_worker_loss",
           "permissions",
-          "max_attempts");
+          "max_attempts",
+          "network",
+          "memory_bytes");
 
   private DefinitionJson() {}
 
@@ -89,7 +95,15 @@ final class DefinitionJson {
         timeouts,
         constant(body, "on_worker_loss", OnWorkerLoss.FAIL),
         constant(body, "permissions", Permissions.ASK),
-        (int) number(body, "max_attempts", ATTEMPTS_DEFAULT, 1, ATTEMPTS_MAX));
+        (int) number(body, "max_attempts", ATTEMPTS_DEFAULT, 1, ATTEMPTS_MAX),
+        new Reach(constant(body, "network", Network.HOST), memory(body)));
+  }
+
+  private static long memory(ObjectNode body) {
+    JsonNode node = body.get("memory_bytes");
+    return node == null || node.isNull() || node.asLong(-1) == 0
+        ? 0
+        : number(body, "memory_bytes", 0, MEMORY_MIN, MEMORY_MAX);
   }
 
   /** Stands for a value that was sealed with a key that is not here. No value can be this. */
@@ -157,6 +171,10 @@ final class DefinitionJson {
     node.put("on_worker_loss", wire(definition.onWorkerLoss()));
     node.put("permissions", wire(definition.permissions()));
     node.put("max_attempts", definition.attemptsMax());
+    if (!definition.reach().equals(Reach.DEFAULT)) {
+      node.put("network", wire(definition.reach().network()));
+      node.put("memory_bytes", definition.reach().memoryMax());
+    }
     return node;
   }
 
@@ -215,8 +233,9 @@ final class DefinitionJson {
 
   /** A program that runs elsewhere has its own command, environment and files. */
   private static List<String> nothingToStart(ObjectNode body) {
-    for (String field : List.of("command", "env", "state")) {
-      if (!body.path(field).isEmpty()) {
+    for (String field : List.of("command", "env", "state", "network", "memory_bytes")) {
+      JsonNode given = body.path(field);
+      if (!given.isEmpty() || given.isString() || given.isNumber()) {
         throw new Refusal.Invalid(
             "not_for_remote", field, "an agent of kind remote runs elsewhere and has no " + field);
       }

@@ -1,6 +1,7 @@
 package io.turnkeeper.cli;
 
 import io.turnkeeper.base.Json;
+import io.turnkeeper.config.Units;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -38,6 +39,11 @@ final class AgentCommands extends Group {
     fail,
     retry,
     resume
+  }
+
+  enum Network {
+    host,
+    none
   }
 
   enum Permissions {
@@ -157,6 +163,22 @@ final class AgentCommands extends Group {
         description = "Runs of this agent at once, on all replicas. Default: no cap.")
     private Optional<Integer> maxRunning = Optional.empty();
 
+    @Option(
+        names = "--network",
+        paramLabel = "host|none",
+        description =
+            "Whether its processes may use the machine's network. none needs a sandbox on the"
+                + " replicas. Default: host.")
+    private Optional<Network> network = Optional.empty();
+
+    @Option(
+        names = "--memory",
+        paramLabel = "SIZE",
+        description =
+            "Memory of one of its workers with all its processes, such as 512MiB. Default, and at"
+                + " most: what the replica's setting worker.memory says.")
+    private Optional<String> memory = Optional.empty();
+
     @Option(names = "--json", description = "Print JSON.")
     private boolean json;
 
@@ -191,6 +213,8 @@ final class AgentCommands extends Group {
       permissionTimeout.ifPresent(it -> body.put("permission_timeout_ms", it.toMillis()));
       startTimeout.ifPresent(it -> body.put("start_timeout_ms", it.toMillis()));
       maxAttempts.ifPresent(it -> body.put("max_attempts", it));
+      network.ifPresent(it -> body.put("network", it.name()));
+      memory.ifPresent(it -> body.put("memory_bytes", bytes(it)));
       maxRunning.ifPresent(it -> body.put("max_running", it));
       Screen screen = shell.screen();
       try (Api api = server.open(shell)) {
@@ -204,6 +228,14 @@ final class AgentCommands extends Group {
         }
       }
       return ExitCode.OK.status();
+    }
+
+    private static long bytes(String size) {
+      try {
+        return Units.size(size);
+      } catch (IllegalArgumentException wrong) {
+        throw new Failure(ExitCode.USAGE, "--memory: " + wrong.getMessage());
+      }
     }
   }
 

@@ -85,6 +85,7 @@ public final class Main implements Runnable {
           OrgCommands.class,
           ReplicaCommands.class,
           StatusCommand.class,
+          DoctorCommand.class,
           AuditCommand.class,
           SecretCommands.class,
           ConfigCommands.class,

@@ -173,7 +173,8 @@ public final class ConfigLoader {
         new Settings.Worker(
             valueOf(Setting.workerMemory(inputs.machine()), given),
             valueOf(Setting.WORKER_CANCEL_GRACE, given),
-            valueOf(Setting.WORKER_TERM_GRACE, given)),
+            valueOf(Setting.WORKER_TERM_GRACE, given),
+            walls()),
         new Settings.Remote(
             valueOf(Setting.REMOTE_DEADLINE, given),
             valueOf(Setting.TOKEN_TTL, given),
@@ -185,6 +186,20 @@ public final class ConfigLoader {
         new Settings.Events(valueOf(Setting.EVENTS_RETENTION, given)),
         new Settings.Secrets(valueOf(Setting.SECRETS_KEY, given)),
         new Settings.Log(valueOf(Setting.LOG_FORMAT, given), valueOf(Setting.LOG_LEVEL, given)));
+  }
+
+  private Settings.Walls walls() {
+    return new Settings.Walls(
+        valueOf(Setting.WORKER_SANDBOX, given),
+        valueOf(Setting.WORKER_NETWORK, given) == Settings.Network.HOST,
+        valueOf(Setting.WORKER_READ_PATHS, given),
+        valueOf(Setting.WORKER_FIRST_UID, given),
+        new Settings.WorkerLimits(
+            valueOf(Setting.oneWorkerMemory(inputs.machine()), given),
+            valueOf(Setting.WORKER_CPUS, given),
+            valueOf(Setting.WORKER_PROCESSES, given),
+            valueOf(Setting.WORKER_OPEN_FILES, given),
+            valueOf(Setting.WORKER_DISK, given)));
   }
 
   private Optional<Settings.Tls> tls() {

@@ -25,6 +25,9 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
   /** Above it, one JSON string could be longer than the parser takes. */
   private static final long BODY_BYTES_MAX = 64 * MIB;
 
+  /** Above those that systemd, containers' users and people have. */
+  private static final int UIDS_FIRST = 70_000;
+
   private static final Pattern ORIGIN = Pattern.compile("\\*|https?://[^/\\s,]+");
 
   static final Setting<Path> DATA =
@@ -129,6 +132,54 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
           SettingType.duration(Duration.ofMillis(100), Duration.ofMinutes(10)),
           "3s",
           "from TERM to KILL");
+  static final Setting<Settings.Sandbox> WORKER_SANDBOX =
+      plain(
+          "worker.sandbox",
+          SettingType.oneOf(Settings.Sandbox.class),
+          "auto",
+          "what closes workers in; auto is bubblewrap where it works, see turnkeeper doctor");
+  static final Setting<Settings.Network> WORKER_NETWORK =
+      plain(
+          "worker.network",
+          SettingType.oneOf(Settings.Network.class),
+          "host",
+          "whether workers may use the machine's network; none needs the sandbox");
+  static final Setting<List<Path>> WORKER_READ_PATHS =
+      plain(
+          "worker.read-paths",
+          SettingType.paths(),
+          "",
+          "what workers in the sandbox may read besides the system: where agents are installed");
+  static final Setting<Integer> WORKER_FIRST_UID =
+      plain(
+          "worker.first-uid",
+          SettingType.integer(0, 2_000_000_000),
+          Integer.toString(UIDS_FIRST),
+          "a server that is root gives conversations 30000 user ids from this one on; 0: its own");
+  static final Setting<Integer> WORKER_CPUS =
+      plain(
+          "worker.cpus",
+          SettingType.integer(0, 1024),
+          "0",
+          "processors that one worker may use, where systemd can hold it to that; 0: all");
+  static final Setting<Integer> WORKER_PROCESSES =
+      plain(
+          "worker.processes",
+          SettingType.integer(16, 1_000_000),
+          "2048",
+          "processes and threads of one worker");
+  static final Setting<Integer> WORKER_OPEN_FILES =
+      plain(
+          "worker.open-files",
+          SettingType.integer(64, 1_048_576),
+          "65536",
+          "open files of one process of a worker");
+  static final Setting<Long> WORKER_DISK =
+      plain(
+          "worker.disk",
+          SettingType.size(MIB, 16 * 1024 * GIB),
+          "10GiB",
+          "what one conversation's HOME and temporary files may hold on a replica's disk");
   static final Setting<Duration> REMOTE_DEADLINE =
       plain(
           "remote.deadline",
@@ -183,6 +234,14 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
         "memory of all workers together, above which idle ones are stopped; half of the machine's");
   }
 
+  static Setting<Long> oneWorkerMemory(ConfigLoader.Machine machine) {
+    return plain(
+        "worker.memory",
+        SettingType.size(16 * MIB, 1024 * GIB),
+        Units.show(Math.min(4 * GIB, machine.workerMemory())),
+        "memory of one worker with all its processes; 4GiB, or half of the machine's");
+  }
+
   static List<Setting<?>> all(ConfigLoader.Machine machine) {
     return List.of(
         DATA,
@@ -208,6 +267,15 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
         workerMemory(machine),
         WORKER_CANCEL_GRACE,
         WORKER_TERM_GRACE,
+        WORKER_SANDBOX,
+        WORKER_NETWORK,
+        WORKER_READ_PATHS,
+        WORKER_FIRST_UID,
+        oneWorkerMemory(machine),
+        WORKER_CPUS,
+        WORKER_PROCESSES,
+        WORKER_OPEN_FILES,
+        WORKER_DISK,
         REMOTE_DEADLINE,
         TOKEN_TTL,
         TOKEN_KEY_ROTATION,

@@ -162,6 +162,25 @@ record SettingType<T>(String range, Function<String, T> parse, Function<T, Strin
         values -> String.join(",", values));
   }
 
+  /** Separated by commas; empty text is none. */
+  static SettingType<List<Path>> paths() {
+    String range = "absolute paths, with commas";
+    return new SettingType<>(
+        range,
+        text -> {
+          List<Path> paths =
+              Arrays.stream(text.split(","))
+                  .map(String::strip)
+                  .filter(path -> !path.isEmpty())
+                  .map(Path::of)
+                  .toList();
+          check(
+              paths.stream().allMatch(path -> path.isAbsolute() && path.getNameCount() > 0), range);
+          return paths.stream().map(Path::normalize).toList();
+        },
+        paths -> String.join(",", paths.stream().map(Path::toString).toList()));
+  }
+
   static String maskUrl(String url) {
     return PASSWORD_OPTION.matcher(PASSWORD.matcher(url).replaceAll("$1:***@")).replaceAll("***");
   }

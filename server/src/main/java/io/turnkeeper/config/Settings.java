@@ -101,7 +101,48 @@ public record Settings(
    * @param cancelGrace from the protocol's cancel to TERM
    * @param termGrace from TERM to KILL
    */
-  public record Worker(long memoryBudget, Duration cancelGrace, Duration termGrace) {}
+  public record Worker(long memoryBudget, Duration cancelGrace, Duration termGrace, Walls walls) {}
+
+  /**
+   * What keeps the agents' processes to themselves.
+   *
+   * @param network whether they may use the machine's network
+   * @param readPaths what they may read besides the system
+   * @param firstUid the first of the user ids that a server that is root may give them; 0: none
+   */
+  public record Walls(
+      Sandbox sandbox, boolean network, List<Path> readPaths, int firstUid, WorkerLimits limits) {
+    public Walls {
+      readPaths = List.copyOf(readPaths);
+    }
+  }
+
+  /** Whether agents' processes are closed in. */
+  public enum Sandbox {
+    /** With bubblewrap, where it is there and works. */
+    AUTO,
+    /** With bubblewrap, or the replica does not start. */
+    BUBBLEWRAP,
+    /** Not at all. */
+    NONE
+  }
+
+  /** Whether agents' processes may use the machine's network. */
+  public enum Network {
+    HOST,
+    NONE
+  }
+
+  /**
+   * What one conversation's worker may take, with all its processes.
+   *
+   * @param memory bytes
+   * @param cpus whole processors; 0: all
+   * @param processes processes and threads
+   * @param openFiles of one process
+   * @param disk bytes of HOME and temporary files
+   */
+  public record WorkerLimits(long memory, int cpus, int processes, int openFiles, long disk) {}
 
   /**
    * Workers that connect from elsewhere, and the tokens of runs.

@@ -14,6 +14,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -90,8 +91,12 @@ final class ConversationFiles {
     }
   }
 
+  Path tokens() {
+    return directory.resolve("token");
+  }
+
   Path tokenFile() {
-    return directory.resolve("token").resolve("run");
+    return tokens().resolve("run");
   }
 
   /** Replaces it whole: who reads it finds the one before or this one. For the owner alone. */
@@ -103,6 +108,11 @@ final class ConversationFiles {
       Files.deleteIfExists(next);
       Files.createFile(next, OWNER_ONLY);
       Files.writeString(next, token, StandardCharsets.UTF_8);
+      // The directory is the worker's, which may be another user.
+      UserPrincipal owner = Files.getOwner(file.getParent());
+      if (!owner.equals(Files.getOwner(next))) {
+        Files.setOwner(next, owner);
+      }
       Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);

@@ -98,18 +98,20 @@ final class WorkerHost {
     close();
     Session previous =
         writes.patiently(() -> Optional.ofNullable(restoreFiles(definition))).orElse(null);
-    if (previous != null && !previous.cwd().equals(files.workDir().toString())) {
-      log.warn(
-          "the agent's session was in {}, and its files are in {} here: an agent that finds its"
-              + " sessions by directory does not find this one; give all replicas the same --data",
-          previous.cwd(),
-          files.workDir());
-    }
     files.ensure();
     files.dirty();
     String transcript =
         run.turn() > 1 ? writes.patiently(() -> Transcripts.before(tools, run)) : "";
     Worker started = start(spec(definition), previous, transcript);
+    String here = started.session().map(Session::cwd).orElse("");
+    if (previous != null && !here.isEmpty() && !previous.cwd().equals(here)) {
+      log.warn(
+          "the agent's session was in {}, and its files are in {} here: an agent that finds its"
+              + " sessions by directory does not find this one; give all replicas a sandbox, or"
+              + " the same --data",
+          previous.cwd(),
+          here);
+    }
     workerVersion = agent.version();
     worker = started;
     if (killed) {
@@ -178,16 +180,23 @@ final class WorkerHost {
         run.attempt() > 1 && agent.definition().onWorkerLoss() == OnWorkerLoss.RESUME;
     String token = live instanceof RemoteWorker ? null : pass.begin(run);
     try {
-      return live.prompt(
-          new Turn(
-              run.id().toString(),
-              run.conversation().id(),
-              run.attempt(),
-              interrupted,
-              run.input(),
-              token,
-              traceparent(run)),
-          now);
+      TurnEnd end =
+          live.prompt(
+              new Turn(
+                  run.id().toString(),
+                  run.conversation().id(),
+                  run.attempt(),
+                  interrupted,
+                  run.input(),
+                  token,
+                  traceparent(run)),
+              now);
+      if (end instanceof TurnEnd.Failed failed
+          && failed.code().equals(WorkerFailure.DISK_EXCEEDED)) {
+        close();
+        files.wipe(); // at once: others need the space
+      }
+      return end;
     } finally {
       pass.end();
     }
@@ -385,6 +394,11 @@ final class WorkerHost {
         files.home(),
         files.workDir(),
         WorkerSpec.Permissions.valueOf(definition.permissions().name()),
-        definition.timeouts().start());
+        definition.timeouts().start(),
+        new WorkerSpec.Reach(
+            lease.conversation().key(),
+            files.tokens(),
+            definition.reach().network() == AgentDefinition.Network.HOST,
+            definition.reach().memoryMax()));
   }
 }

@@ -40,6 +40,7 @@ import io.turnkeeper.tenancy.Tenancy;
 import io.turnkeeper.tokens.RunTokens;
 import io.turnkeeper.ui.Console;
 import io.turnkeeper.ui.Installation;
+import io.turnkeeper.worker.Walls;
 import io.turnkeeper.worker.Workers;
 import io.turnkeeper.worker.WorkersConfig;
 import java.net.InetAddress;
@@ -161,7 +162,8 @@ public final class Server implements AutoCloseable {
                         settings.lease().ttl(),
                         settings.worker().cancelGrace(),
                         settings.worker().termGrace())
-                    .at(settings.data()),
+                    .at(settings.data())
+                    .within(walls(settings.worker().walls())),
                 clock));
 
     RunTokens tokens =
@@ -265,6 +267,18 @@ public final class Server implements AutoCloseable {
     return settings.database().url().isPresent()
         ? Vault.none()
         : Vault.kept(settings.data().resolve("secrets.key"));
+  }
+
+  /** What keeps workers to themselves, as the settings say. */
+  public static Walls walls(Settings.Walls set) {
+    Settings.WorkerLimits limits = set.limits();
+    return new Walls(
+        Walls.Mode.valueOf(set.sandbox().name()),
+        set.network(),
+        set.readPaths(),
+        set.firstUid(),
+        new Walls.Limits(
+            limits.memory(), limits.cpus(), limits.processes(), limits.openFiles(), limits.disk()));
   }
 
   private Installation installation(Db db, EventLog events) {

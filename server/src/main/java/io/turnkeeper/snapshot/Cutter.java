@@ -8,8 +8,6 @@ import io.turnkeeper.snapshot.Tree.Regular;
 import io.turnkeeper.snapshot.Tree.Stat;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -197,7 +195,7 @@ final class Cutter {
   private void pack(List<Regular> small) throws IOException, InterruptedException {
     ChunkStream shared = new ChunkStream(table);
     for (Regular file : small) {
-      Settling.Read read = settling.read(root.resolve(file.path()), file.stat(), Cutter::bytes);
+      Settling.Read read = settling.read(root.resolve(file.path()), file.stat(), this::bytes);
       if (read == null) {
         continue;
       }
@@ -228,7 +226,7 @@ final class Cutter {
   private Settling.Cut stream(Regular file, Stat stat, Path source) throws IOException {
     List<Extent> extents = new ArrayList<>();
     Manifest.Regular was = old.get(file.path());
-    try (InputStream in = Files.newInputStream(source, LinkOption.NOFOLLOW_LINKS)) {
+    try (InputStream in = Below.open(root, source)) {
       Bounded bounded = new Bounded(in, stat.size());
       byte[] leftOver = was == null ? new byte[0] : prefix(was, bounded, extents);
       ChunkStream own = new ChunkStream(table);
@@ -281,8 +279,8 @@ final class Cutter {
     }
   }
 
-  private static byte[] bytes(Stat stat, Path source) throws IOException {
-    try (InputStream in = Files.newInputStream(source, LinkOption.NOFOLLOW_LINKS)) {
+  private byte[] bytes(Stat stat, Path source) throws IOException {
+    try (InputStream in = Below.open(root, source)) {
       return in.readNBytes((int) Math.min(stat.size(), Integer.MAX_VALUE - 8));
     }
   }

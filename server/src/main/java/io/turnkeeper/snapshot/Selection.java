@@ -14,6 +14,9 @@ import java.util.List;
 final class Selection {
   private static final String HOME = "home/";
 
+  /** Beside HOME: the worker's temporary files. */
+  private static final String TEMPORARY = "home.tmp";
+
   private static final List<String> CACHES =
       List.of(
           ".cache",
@@ -45,7 +48,9 @@ final class Selection {
 
   /** Whether a directory need not be looked into. */
   boolean skips(String directory) {
-    return all ? matches(directory) : !directory.equals("home") && !directory.startsWith(HOME);
+    return all
+        ? matches(directory) || directory.equals(TEMPORARY)
+        : !directory.equals("home") && !directory.startsWith(HOME);
   }
 
   /** Whether a file or link is kept. */

@@ -145,15 +145,15 @@ final class SqliteCopies implements AutoCloseable {
     return made;
   }
 
-  private static Hash copied(Path from, Path to) throws IOException {
-    try (InputStream in = Files.newInputStream(from, LinkOption.NOFOLLOW_LINKS);
+  private Hash copied(Path from, Path to) throws IOException {
+    try (InputStream in = Below.open(root, from);
         OutputStream out = Files.newOutputStream(to)) {
       return through(in, out);
     }
   }
 
-  private static Hash hash(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)) {
+  private Hash hash(Path file) throws IOException {
+    try (InputStream in = Below.open(root, file)) {
       return through(in, OutputStream.nullOutputStream());
     }
   }

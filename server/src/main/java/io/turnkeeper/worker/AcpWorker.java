@@ -92,7 +92,7 @@ final class AcpWorker implements Worker {
         new AcpProtocol(
             spec.permissions(),
             new AcpProtocol.Start(
-                spec.workDir().toString(),
+                child.workDir().toString(),
                 remembered.previous(),
                 !remembered.transcript().isEmpty()));
     Given given = new Given(Secrets.inAnswers(spec.env()), remembered.transcript());
@@ -211,10 +211,16 @@ final class AcpWorker implements Worker {
       child.kill();
       reader.join(DRAIN_WITHIN);
       String message = "the agent " + child.obituary(code);
-      tell(() ->
+      WorkerFailure verdict = child.verdict();
+      tell(() -> {
+        if (verdict != null) {
+          protocol.over(verdict.code(), String.valueOf(verdict.getMessage()));
+        } else {
           protocol.over(
               killed ? "worker_killed" : "worker_died",
-              killed ? "the replica ended the agent's process" : message));
+              killed ? "the replica ended the agent's process" : message);
+        }
+      });
       releaseEnd();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

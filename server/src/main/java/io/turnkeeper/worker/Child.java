@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,54 +27,77 @@ final class Child {
   private static final Duration STDERR_WITHIN = Duration.ofMillis(500);
   private static final int SIGNAL_BASE = 128;
 
-  /** What makes a child more than its spec. */
-  record Launch(WorkerSpec spec, Map<String, String> extraEnv, String marker, Path setsid) {}
+  /** About a third of the server's share of a processor that both want. */
+  private static final int NICE = 5;
+
+  /**
+   * What makes a child more than its spec.
+   *
+   * @param marker in its environment, and no other's
+   * @param previousCwd where an earlier session was; null: there was none
+   * @param first whether nothing has been started for this worker yet
+   */
+  record Launch(
+      WorkerSpec spec,
+      Map<String, String> extraEnv,
+      String marker,
+      @Nullable String previousCwd,
+      boolean first) {
+    /** As a name of something: without the marker's end. */
+    String name() {
+      return marker.replaceAll("[^A-Za-z0-9]+", "-").replaceAll("-$", "");
+    }
+  }
+
+  /** What it is started with. */
+  record With(Starter starter, Spawner spawner, WorkersConfig config, WardenLink warden) {}
 
   private final Process process;
   private final ProcessTable.Leader leader;
-  private final String marker;
-  private final Path tmp;
+  private final Launch launch;
+  private final Starter starter;
+  private final Room disk;
+  private final Room room;
   private final Tail stderr;
   private final WardenLink warden;
   private final Thread stderrPump;
+  private volatile @Nullable WorkerFailure verdict;
   private boolean reaped;
 
-  private Child(Process process, Launch launch, Tail stderr, WardenLink warden) {
+  private Child(Process process, Launch launch, Room room, Tail stderr, With with) {
     this.process = process;
-    this.marker = launch.marker();
-    this.tmp = tmpOf(launch.spec());
+    this.launch = launch;
+    this.starter = with.starter();
+    this.disk = Room.of(launch.spec());
+    this.room = room;
     this.stderr = stderr;
-    this.warden = warden;
+    this.warden = with.warden();
     long start = ProcessTable.find(process.pid()).map(ProcessTable.Entry::startTicks).orElse(0L);
     leader = new ProcessTable.Leader(process.pid(), start);
     warden.add(leader);
+    if (!limits().equals(Walls.Limits.NONE)) {
+      Signals.makeNice(process.pid(), NICE);
+    }
     stderrPump = pump("stderr", this::readStderr);
   }
 
-  static Child spawn(Launch launch, WorkersConfig config, WardenLink warden) throws WorkerFailure {
+  static Child spawn(Launch launch, With with) throws WorkerFailure {
     WorkerSpec spec = launch.spec();
-    Map<String, String> env = environment(launch);
-    try {
-      Files.createDirectories(spec.home());
-      Files.createDirectories(spec.workDir());
-      Files.createDirectories(tmpOf(spec));
-    } catch (IOException e) {
-      throw new WorkerFailure(
-          "worker_start_failed", "the conversation's directories cannot be made: " + e);
-    }
-    List<String> command = new ArrayList<>();
-    command.add(launch.setsid().toString());
-    command.add(Programs.resolve(spec, env).toString());
-    command.addAll(spec.command().subList(1, spec.command().size()));
+    Starter starter = with.starter();
+    Room room = starter.room(spec, launch.previousCwd());
+    Map<String, String> env = environment(launch, starter.environment(room));
+    starter.furnish(spec, launch.first());
+    Path program = Programs.resolve(spec, env);
+    List<String> command = starter.command(spec, room, program, launch.name());
     ProcessBuilder builder = new ProcessBuilder(command).directory(spec.workDir().toFile());
     builder.environment().clear();
     builder.environment().putAll(env);
     Tail stderr =
         new Tail(
-            config.stderrTailBytes(),
+            with.config().stderrTailBytes(),
             Secrets.inErrors(spec.env()).and(launch.extraEnv().get(CommandWorker.RUN_TOKEN)));
     try {
-      return new Child(builder.start(), launch, stderr, warden);
+      return new Child(with.spawner().start(builder), launch, room, stderr, with);
     } catch (IOException | IllegalArgumentException e) {
       throw new WorkerFailure(
           "worker_start_failed",
@@ -84,19 +106,13 @@ final class Child {
     }
   }
 
-  /** Beside HOME, not in it: what is temporary is not part of a snapshot. */
-  private static Path tmpOf(WorkerSpec spec) {
-    return spec.home().resolveSibling(spec.home().getFileName() + ".tmp");
-  }
-
-  private static Map<String, String> environment(Launch launch) {
+  private static Map<String, String> environment(Launch launch, Map<String, String> walls) {
     Map<String, String> env = new HashMap<>();
-    env.put("PATH", System.getenv().getOrDefault("PATH", Programs.DEFAULT_PATH));
+    env.put("PATH", Programs.path());
     env.put("LANG", "C.UTF-8");
     env.put("TERM", "dumb");
     env.putAll(launch.spec().env());
-    env.put("HOME", launch.spec().home().toString());
-    env.put("TMPDIR", tmpOf(launch.spec()).toString());
+    env.putAll(walls);
     env.putAll(launch.extraEnv());
     env.put(ProcessTable.MARKER, launch.marker());
     return env;
@@ -153,10 +169,60 @@ final class Child {
     return process.waitFor(atMost.toMillis(), TimeUnit.MILLISECONDS);
   }
 
+  /** Where the agent finds itself. */
+  Path workDir() {
+    return room.workDir();
+  }
+
+  WorkerSpec spec() {
+    return launch.spec();
+  }
+
+  Walls.Limits limits() {
+    return starter.limits(launch.spec());
+  }
+
+  /** Where on this disk it may write. */
+  List<Path> places() {
+    return disk.workDir().startsWith(disk.home())
+        ? List.of(disk.home(), disk.tmp())
+        : List.of(disk.home(), disk.workDir(), disk.tmp());
+  }
+
+  /** It took more than it may: ends it, and says so to whoever waits for it. */
+  void condemn(WorkerFailure why) {
+    if (verdict == null) {
+      verdict = why;
+      LOG.warn("a worker is ended: {}", why.code());
+      kill();
+    }
+  }
+
+  /** Why it was ended for what it took; null when it was not. */
+  @Nullable WorkerFailure verdict() {
+    return verdict;
+  }
+
   /** Asks the whole group to end. */
   void term() {
-    if (process.isAlive() && !Signals.toGroup(process.pid(), Signals.TERM)) {
+    if (starter.sandbox().isPresent()) {
+      termInside();
+    } else if (process.isAlive() && !Signals.toGroup(process.pid(), Signals.TERM)) {
       Signals.toProcess(process.pid(), Signals.TERM); // not the leader of its group yet
+    }
+  }
+
+  /**
+   * Those that make the sandbox are spared: they end with the agent, and all in it would be killed
+   * with them.
+   */
+  private void termInside() {
+    List<ProcessTable.Entry> family = ProcessTable.family(process.pid(), ProcessTable.all());
+    family.stream()
+        .filter(entry -> entry.pid() != process.pid() && entry.parent() != process.pid())
+        .forEach(entry -> Signals.toProcess(entry.pid(), Signals.TERM));
+    if (family.size() <= 1 && process.isAlive()) {
+      Signals.toProcess(process.pid(), Signals.TERM); // there is no agent in it yet
     }
   }
 
@@ -168,11 +234,11 @@ final class Child {
     if (process.isAlive()) {
       Signals.toProcess(process.pid(), Signals.KILL);
     }
-    ProcessTable.kill(List.of(leader), marker);
+    ProcessTable.kill(List.of(leader), launch.marker());
     if (!process.isAlive()) {
       reaped = true;
       warden.remove(leader);
-      deleteTmp();
+      deleteTree(disk.tmp());
     }
   }
 
@@ -207,6 +273,11 @@ final class Child {
         exitCode > SIGNAL_BASE
             ? "was killed by signal " + (exitCode - SIGNAL_BASE)
             : "exited with code " + exitCode;
+    if (exitCode == SIGNAL_BASE + Signals.KILL && limits().memory() > 0) {
+      how +=
+          ", by the system, which does so when memory runs out (it may have %d MiB)"
+              .formatted(limits().memory() >> 20);
+    }
     return how + quotedStderr();
   }
 
@@ -215,13 +286,14 @@ final class Child {
     return tail.isEmpty() ? "; it wrote nothing to stderr" : "; its stderr ends with: " + tail;
   }
 
-  private void deleteTmp() {
-    if (!Files.exists(tmp)) {
+  /** Links are removed, not followed. */
+  static void deleteTree(Path root) {
+    if (!Files.exists(root)) {
       return;
     }
     try {
       Files.walkFileTree(
-          tmp,
+          root,
           new SimpleFileVisitor<>() {
             @Override
             public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
@@ -238,7 +310,7 @@ final class Child {
             }
           });
     } catch (IOException e) {
-      LOG.debug("{} cannot be deleted", tmp, e);
+      LOG.debug("{} cannot be deleted", root, e);
     }
   }
 }

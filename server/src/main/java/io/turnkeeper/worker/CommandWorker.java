@@ -142,6 +142,10 @@ final class CommandWorker implements Worker {
       if (cancelled) {
         return new TurnEnd.Cancelled();
       }
+      WorkerFailure verdict = mine.verdict();
+      if (verdict != null) {
+        return new TurnEnd.Failed(verdict.code(), String.valueOf(verdict.getMessage()));
+      }
       if (killed) {
         return new TurnEnd.Failed("worker_killed", "the replica ended the command");
       }

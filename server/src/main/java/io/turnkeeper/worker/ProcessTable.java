@@ -5,9 +5,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /** The machine's processes, from /proc. Used by the warden too: nothing but the JDK in here. */
 final class ProcessTable {
@@ -23,7 +29,14 @@ final class ProcessTable {
   /** A leader is known by its pid and its start: a pid alone may be somebody else's by now. */
   record Leader(long pid, long startTicks) {}
 
-  record Entry(long pid, char state, long group, long startTicks, long residentBytes) {}
+  record Entry(
+      long pid,
+      char state,
+      long parent,
+      long group,
+      int threads,
+      long startTicks,
+      long residentBytes) {}
 
   private ProcessTable() {}
 
@@ -51,7 +64,9 @@ final class ProcessTable {
           new Entry(
               Long.parseLong(dir.getFileName().toString()),
               fields[0].charAt(0),
+              Long.parseLong(fields[1]),
               Long.parseLong(fields[2]),
+              Integer.parseInt(fields[17]),
               Long.parseLong(fields[19]),
               Long.parseLong(fields[21]) * PAGE_BYTES));
     } catch (IOException | RuntimeException e) {
@@ -122,10 +137,50 @@ final class ProcessTable {
         .allMatch(entry -> entry.startTicks() == leader.startTicks());
   }
 
-  static long residentBytes(long group) {
-    return all().stream()
-        .filter(entry -> entry.group() == group)
-        .mapToLong(Entry::residentBytes)
-        .sum();
+  /**
+   * The leader's group and whatever descends from it, the leader first. In a process namespace that
+   * is all there is: orphans there fall to its first process, not to the machine's.
+   */
+  static List<Entry> family(long leader, List<Entry> table) {
+    Map<Long, List<Entry>> children = new HashMap<>();
+    Map<Long, Entry> family = new LinkedHashMap<>();
+    Deque<Entry> toVisit = new ArrayDeque<>();
+    for (Entry entry : table) {
+      children.computeIfAbsent(entry.parent(), _ -> new ArrayList<>()).add(entry);
+      if (entry.pid() == leader) {
+        toVisit.addFirst(entry);
+      } else if (entry.group() == leader) {
+        toVisit.addLast(entry);
+      }
+    }
+    while (!toVisit.isEmpty()) {
+      Entry entry = toVisit.removeFirst();
+      if (family.putIfAbsent(entry.pid(), entry) == null) {
+        toVisit.addAll(children.getOrDefault(entry.pid(), List.of()));
+      }
+    }
+    return List.copyOf(family.values());
+  }
+
+  static long residentBytes(long leader) {
+    return family(leader, all()).stream().mapToLong(Entry::residentBytes).sum();
+  }
+
+  /**
+   * The process's memory with its share of what it has in common with others: exact, and dearer
+   * than what the table says. Empty when it is gone or may not be looked at.
+   */
+  static OptionalLong proportionalBytes(long pid) {
+    try {
+      for (String line :
+          Files.readAllLines(PROC.resolve(pid + "/smaps_rollup"), StandardCharsets.ISO_8859_1)) {
+        if (line.startsWith("Pss:")) {
+          return OptionalLong.of(Long.parseLong(line.replaceAll("\\D", "")) * 1024);
+        }
+      }
+    } catch (IOException | RuntimeException e) {
+      return OptionalLong.empty();
+    }
+    return OptionalLong.empty();
   }
 }

@@ -12,10 +12,45 @@ final class Programs {
 
   private Programs() {}
 
-  /** setsid makes each worker the leader of its own session, in place: its pid is its group's. */
-  static Optional<Path> setsid() {
-    return search("setsid", System.getenv().getOrDefault("PATH", DEFAULT_PATH))
-        .or(() -> search("setsid", DEFAULT_PATH));
+  /**
+   * What of the system workers are started with.
+   *
+   * @param setsid makes each worker the leader of its own session, in place: its pid is its group's
+   * @param prlimit limits files, and processes where they are the worker's own
+   * @param choom makes the worker the first to go when the machine runs out of memory
+   * @param setpriv makes it another user
+   * @param bwrap closes it in
+   * @param systemdRun holds it to memory and processors
+   */
+  record Found(
+      Path setsid,
+      Optional<Path> prlimit,
+      Optional<Path> choom,
+      Optional<Path> setpriv,
+      Optional<Path> bwrap,
+      Optional<Path> systemdRun) {}
+
+  /**
+   * @throws IllegalStateException when the machine lacks setsid; says what to install
+   */
+  static Found find() {
+    return new Found(
+        find("setsid")
+            .orElseThrow(() -> new IllegalStateException("setsid is missing: install util-linux")),
+        find("prlimit"),
+        find("choom"),
+        find("setpriv"),
+        find("bwrap"),
+        find("systemd-run"));
+  }
+
+  /** The server's own, which its workers get. */
+  static String path() {
+    return System.getenv().getOrDefault("PATH", DEFAULT_PATH);
+  }
+
+  private static Optional<Path> find(String name) {
+    return search(name, path()).or(() -> search(name, DEFAULT_PATH));
   }
 
   /** The program that this command would run. */

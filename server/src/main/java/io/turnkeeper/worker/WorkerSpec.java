@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How to run one conversation's agent.
@@ -12,9 +13,10 @@ import java.util.Map;
  * @param env what the definition names; the child gets this, HOME, PATH, LANG, TERM and TMPDIR, and
  *     nothing of the server's. Its values never appear in logs or errors
  * @param home the conversation's HOME, created when missing
- * @param workDir the working directory, created when missing; must be the same path on every
- *     replica for agents that file their sessions by it
+ * @param workDir the working directory, created when missing. In a sandbox both are seen at the
+ *     same path on every replica; without one they must be, for agents that file their sessions so
  * @param startTimeout how long the agent may take until its session is ready
+ * @param reach what it may reach; never more than the replica's walls allow
  */
 public record WorkerSpec(
     Kind kind,
@@ -23,7 +25,20 @@ public record WorkerSpec(
     Path home,
     Path workDir,
     Permissions permissions,
-    Duration startTimeout) {
+    Duration startTimeout,
+    Reach reach) {
+
+  /** One that may reach what the replica's walls allow. */
+  public WorkerSpec(
+      Kind kind,
+      List<String> command,
+      Map<String, String> env,
+      Path home,
+      Path workDir,
+      Permissions permissions,
+      Duration startTimeout) {
+    this(kind, command, env, home, workDir, permissions, startTimeout, Reach.OPEN);
+  }
 
   public WorkerSpec {
     if (command.isEmpty() || command.getFirst().isBlank()) {
@@ -33,6 +48,18 @@ public record WorkerSpec(
     env = Map.copyOf(env);
     home = home.toAbsolutePath();
     workDir = workDir.toAbsolutePath();
+  }
+
+  /**
+   * What of its machine a worker may reach.
+   *
+   * @param number of its conversation on this installation: who has a number has its user id
+   * @param readable a directory besides HOME that it may read at the path that it has; null: none
+   * @param network false: nothing but itself, and it is not started where that cannot be had
+   * @param memoryMax bytes; 0: what the replica's walls allow
+   */
+  public record Reach(long number, @Nullable Path readable, boolean network, long memoryMax) {
+    public static final Reach OPEN = new Reach(0, null, true, 0);
   }
 
   /** What speaks on the pipes. */

@@ -12,7 +12,8 @@ import java.time.Duration;
  * @param termGrace between TERM and KILL
  * @param lineBytesMax a longer line of stdout is skipped, with a warning
  * @param stderrTailBytes how much of the end of stderr an error message may quote
- * @param at where the replica keeps its files; so a list of processes says whose a warden is
+ * @param at where the replica keeps its files; so a list of processes says whose a warden is. What
+ *     is in there is hidden from workers in a sandbox, other than what is their own
  */
 public record WorkersConfig(
     String replica,
@@ -21,7 +22,8 @@ public record WorkersConfig(
     Duration termGrace,
     int lineBytesMax,
     int stderrTailBytes,
-    Path at) {
+    Path at,
+    Walls walls) {
 
   private static final Duration GRACE = Duration.ofSeconds(5);
 
@@ -49,11 +51,23 @@ public record WorkersConfig(
   public static WorkersConfig of(
       String replica, Duration ttl, Duration cancelGrace, Duration termGrace) {
     return new WorkersConfig(
-        replica, ttl, cancelGrace, termGrace, LINE_BYTES_MAX, STDERR_TAIL_BYTES, Path.of(""));
+        replica,
+        ttl,
+        cancelGrace,
+        termGrace,
+        LINE_BYTES_MAX,
+        STDERR_TAIL_BYTES,
+        Path.of(""),
+        Walls.none());
   }
 
   public WorkersConfig at(Path data) {
     return new WorkersConfig(
-        replica, ttl, cancelGrace, termGrace, lineBytesMax, stderrTailBytes, data);
+        replica, ttl, cancelGrace, termGrace, lineBytesMax, stderrTailBytes, data, walls);
+  }
+
+  public WorkersConfig within(Walls wanted) {
+    return new WorkersConfig(
+        replica, ttl, cancelGrace, termGrace, lineBytesMax, stderrTailBytes, at, wanted);
   }
 }

@@ -13,7 +13,8 @@ import org.junit.jupiter.api.Test;
 /** The page for people and the settings of the program are the same. */
 class ConfigurationPageTest {
   private static final Path PAGE = Path.of("..", "docs", "configuration.md");
-  private static final Set<String> BY_MACHINE = Set.of("max-leases", "worker.memory-budget");
+  private static final Set<String> BY_MACHINE =
+      Set.of("max-leases", "worker.memory-budget", "worker.memory");
 
   @Test
   void the_page_has_each_setting_with_its_default_and_range_and_no_other() throws IOException {

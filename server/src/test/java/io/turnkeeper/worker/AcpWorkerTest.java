@@ -40,7 +40,8 @@ final class AcpWorkerTest {
                 Duration.ofMillis(300),
                 16 * 1024 * 1024,
                 8192,
-                Path.of("")),
+                Path.of(""),
+                Walls.none()),
             Clock.system());
   }
 

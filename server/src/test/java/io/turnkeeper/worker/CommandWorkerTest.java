@@ -35,7 +35,8 @@ final class CommandWorkerTest {
                 Duration.ofMillis(300),
                 1024 * 1024,
                 8192,
-                Path.of("")),
+                Path.of(""),
+                Walls.none()),
             Clock.system());
   }
 
