@@ -102,7 +102,8 @@ class ArchitectureTest {
           Map.entry("worker", Set.of("Workers")),
           Map.entry("remote", Set.of("RemoteWork")),
           Map.entry("tokens", Set.of("RunTokens")),
-          Map.entry("orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort", "Reports")),
+          Map.entry(
+              "orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort", "Reports")),
           Map.entry("server", Set.of("Server")),
           Map.entry("gateway", Set.of("Guard", "OpenApi")),
           Map.entry("gateway.langgraph", Set.of("LangGraphRoutes")),

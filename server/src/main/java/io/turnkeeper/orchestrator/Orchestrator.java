@@ -119,12 +119,7 @@ public final class Orchestrator implements AutoCloseable {
    */
   public Orchestrator(
       Capabilities on, Limits limits, Elsewhere elsewhere, Meters meters, Clock clock) {
-    this(
-        on,
-        limits,
-        elsewhere,
-        meters,
-        new Ways(clock, Thread.ofVirtual().factory(), RunId::next));
+    this(on, limits, elsewhere, meters, new Ways(clock, Thread.ofVirtual().factory(), RunId::next));
   }
 
   /** Where time comes from, the threads on which conversations are served, and ids of runs. */
@@ -161,7 +156,7 @@ public final class Orchestrator implements AutoCloseable {
             clock);
     this.admission = new Admission(limits.maxLeases());
     this.errands = new Errands(clock);
-    this.mailroom = new Mailroom(on.db(), on.conversations(), on.queue());
+    this.mailroom = new Mailroom(on.db(), on.agents(), on.conversations(), on.queue());
     this.housekeeping = new Housekeeping(tools);
     this.takeover = new Takeover(on.queue());
     this.remains = new Remains(tools, this::lookForWork);

@@ -232,12 +232,17 @@ class PlansTest {
   void whose_a_run_is_is_one_look_by_its_key_whatever_there_is() {
     for (String name : List.of("ReadSql.RUN", "LeaseSql.HELD")) {
       String plan = Plans.generic(db, sql(name)).toString();
-      assertThat(plan).as(name).containsPattern("\\(?id = \\$\\d\\)").contains("conversations_pkey");
+      assertThat(plan)
+          .as(name)
+          .containsPattern("\\(?id = \\$\\d\\)")
+          .contains("conversations_pkey");
       assertThat(plan).as(name).doesNotContain("runs_live");
     }
     for (String name : List.of("ReadSql.RUN", "LeaseSql.HELD", "RemoteSql.LOCK_TURN")) {
       // One level more in an index at most.
-      assertThat(withMany.get(name)).as(name).isLessThanOrEqualTo(withFew.getOrDefault(name, 0L) + 4);
+      assertThat(withMany.get(name))
+          .as(name)
+          .isLessThanOrEqualTo(withFew.getOrDefault(name, 0L) + 4);
       assertThat(withMany.get(name)).as(name).isLessThan(40);
     }
   }
