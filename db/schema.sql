@@ -292,7 +292,7 @@ CREATE TABLE token_keys (
 -- Who did what to keys, agents, caps and conversations. Written before it is done; a refusal follows as a row of its own.
 CREATE TABLE audit_log (
   id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  organization_id uuid NOT NULL REFERENCES organizations (id),
+  organization_id uuid NOT NULL,                         -- no reference: this outlives it
   at              timestamptz NOT NULL DEFAULT now(),
   key_id          uuid NOT NULL,
   key_name        text NOT NULL,
@@ -312,6 +312,22 @@ CREATE TRIGGER audit_log_keeps_rows BEFORE UPDATE OR DELETE ON audit_log
   FOR EACH ROW EXECUTE FUNCTION audit_log_only_grows();
 CREATE TRIGGER audit_log_keeps_all BEFORE TRUNCATE ON audit_log
   FOR EACH STATEMENT EXECUTE FUNCTION audit_log_only_grows();
+
+-- Conversations and organizations that are being removed, a page at a time; and, for a month, those that were: by these each
+-- replica frees its disk. Numbers only: what they were called is gone.
+CREATE TABLE deletions (
+  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  organization_id  uuid NOT NULL,                        -- no reference: this outlives it
+  conversation_key bigint,                               -- NULL: the whole organization
+  position         bigint NOT NULL DEFAULT 0,            -- of a conversation: its turns up to here are gone,
+  seq              integer NOT NULL DEFAULT 0,           -- and of the next turns their events up to here
+  asked_at         timestamptz NOT NULL DEFAULT now(),
+  removed_at       timestamptz                           -- since when nothing of it is in the other tables
+);
+CREATE UNIQUE INDEX deletions_conversation ON deletions (conversation_key) WHERE conversation_key IS NOT NULL;
+CREATE UNIQUE INDEX deletions_organization ON deletions (organization_id) WHERE conversation_key IS NULL;
+CREATE INDEX deletions_open    ON deletions (id) WHERE removed_at IS NULL;
+CREATE INDEX deletions_removed ON deletions (removed_at, id) WHERE removed_at IS NOT NULL;
 
 -- How far each backfill has got; what it fills is in its file in db/backfill.
 CREATE TABLE backfills (
@@ -339,7 +355,7 @@ DECLARE
 BEGIN
   FOREACH wall IN ARRAY ARRAY['api_keys', 'agents', 'agent_versions', 'conversations', 'mailboxes', 'runs',
                               'run_commands', 'run_events', 'snapshots', 'snapshot_chunks', 'audit_log', 'workers',
-                              'worker_turns', 'worker_messages']
+                              'worker_turns', 'worker_messages', 'deletions']
   LOOP
     EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', wall);
     EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', wall);

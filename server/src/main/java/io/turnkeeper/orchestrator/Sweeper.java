@@ -1,5 +1,6 @@
 package io.turnkeeper.orchestrator;
 
+import io.turnkeeper.deletion.Deletion;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.DirectoryStream;
@@ -62,6 +63,34 @@ final class Sweeper {
     return swept;
   }
 
+  /** Removes what is here of something that is gone; false while some of it is served. */
+  boolean free(Deletion gone) {
+    Path organization = root.resolve(gone.organization().toString());
+    Long key = gone.conversation();
+    try {
+      if (key != null) {
+        ConversationFiles.remove(organization.resolve(SWEPT + key));
+        Path place = organization.resolve(Long.toString(key));
+        return !Files.exists(place) || take(place, key);
+      }
+      boolean all = true;
+      try (DirectoryStream<Path> places = Files.newDirectoryStream(organization)) {
+        for (Path place : places) {
+          all &= sweep(place, Instant.MAX);
+        }
+      }
+      if (all) {
+        Files.deleteIfExists(organization);
+      }
+      return all;
+    } catch (NoSuchFileException nothing) {
+      return true;
+    } catch (IOException | UncheckedIOException failed) {
+      log.warn("what a deleted conversation left on this disk cannot be removed yet", failed);
+      return false;
+    }
+  }
+
   private boolean sweep(Path place, Instant before) throws IOException {
     String name = place.getFileName().toString();
     if (name.startsWith(SWEPT)) {
@@ -71,10 +100,15 @@ final class Sweeper {
     if (!name.chars().allMatch(c -> c >= '0' && c <= '9') || !lastUsed(place).isBefore(before)) {
       return false;
     }
-    Path aside = place.resolveSibling(SWEPT + name);
+    return take(place, Long.parseLong(name));
+  }
+
+  /** Moved aside first: nobody begins to use it while it is being removed. */
+  private boolean take(Path place, long key) {
+    Path aside = place.resolveSibling(SWEPT + key);
     boolean ours =
         guard
-            .apply(Long.parseLong(name))
+            .apply(key)
             .unlessServed(() -> {
               try {
                 Files.move(place, aside);
