@@ -39,6 +39,24 @@ final class AgentSql {
        WHERE a.organization_id = :organization_id AND a.id = :id
       """;
 
+  /** By name and by id: who means one by its id has its name in no other. */
+  static final String FIND_ALL =
+      """
+      SELECT i.n, a.id, a.organization_id, a.name, a.version, a.max_running, a.paused_at,
+             a.paused_by, a.created_at, a.updated_at, false AS removed, v.definition
+        FROM (
+          SELECT i.n, coalesce(named.id, meant.id) AS id, i.organization_id
+            FROM unnest(:n::int[], :organizations::uuid[], :names::text[], :ids::uuid[])
+                 AS i(n, organization_id, name, id)
+            LEFT JOIN agents named ON named.organization_id = i.organization_id
+             AND named.name = i.name AND named.removed_at IS NULL
+            LEFT JOIN agents meant ON meant.organization_id = i.organization_id
+             AND meant.id = i.id AND meant.removed_at IS NULL) i
+        JOIN agents a ON a.organization_id = i.organization_id AND a.id = i.id
+        JOIN agent_versions v
+          ON v.organization_id = a.organization_id AND v.agent_id = a.id AND v.version = a.version
+      """;
+
   static final String LIST =
       """
       SELECT a.id, a.organization_id, a.name, a.version, a.max_running, a.paused_at, a.paused_by,

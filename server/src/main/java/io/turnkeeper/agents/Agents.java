@@ -11,6 +11,8 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.OffsetDateTime;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +20,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -116,6 +119,35 @@ public final class Agents {
         .or(() -> Uuid7.parse(nameOrId).flatMap(id -> byId(tx, organization, new AgentId(id))))
         .filter(agent -> !agent.removed())
         .orElseThrow(() -> new Refusal.NotFound("agent", nameOrId));
+  }
+
+  /** An agent as a client means it, by its name or its id. */
+  public record Meant(OrganizationId organization, String nameOrId) {}
+
+  /**
+   * As {@link #find}, for many in one statement; those that are not there are not in the answer.
+   */
+  public Map<Meant, Agent> findAll(Tx tx, Collection<Meant> wanted) {
+    List<Meant> each = wanted.stream().distinct().toList();
+    Map<Meant, Agent> found = new HashMap<>();
+    tx.query(AgentSql.FIND_ALL)
+        .bindArray("n", Integer.class, IntStream.range(0, each.size()).boxed().toList())
+        .bindArray(
+            "organizations", UUID.class, each.stream().map(m -> m.organization().value()).toList())
+        .bindArray("names", String.class, each.stream().map(Agents::nameOf).toList())
+        .bindArray("ids", UUID.class, each.stream().map(Agents::idOf).toList())
+        .map((row, _) -> found.put(each.get(row.getInt("n")), agent(row)))
+        .list();
+    return found;
+  }
+
+  /** No text of a client's reaches the database that cannot be a name. */
+  private static @Nullable String nameOf(Meant meant) {
+    return NAME.matcher(meant.nameOrId()).matches() ? meant.nameOrId() : null;
+  }
+
+  private static @Nullable UUID idOf(Meant meant) {
+    return Uuid7.parse(meant.nameOrId()).orElse(null);
   }
 
   /** The agent as it is now, also when it was removed. */

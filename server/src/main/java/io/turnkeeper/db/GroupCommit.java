@@ -8,6 +8,7 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BiFunction;
@@ -45,7 +46,7 @@ public final class GroupCommit<I, R> implements AutoCloseable {
   private final int batchMax;
   private final boolean ordered;
   private final BiFunction<Tx, List<I>, List<R>> write;
-  private final BlockingQueue<Waiting<I, R>> waiting = new ArrayBlockingQueue<>(WAITING_MAX);
+  private final BlockingQueue<Waiting<I, R>> waiting;
   private final Thread thread;
   private volatile boolean closing;
 
@@ -54,7 +55,8 @@ public final class GroupCommit<I, R> implements AutoCloseable {
    *
    * @param name of its thread
    * @param batchMax most items in one transaction
-   * @param ordered whether an item may be written only when all before it were, or were refused
+   * @param ordered whether an item may be written only when all before it were, or were refused.
+   *     Nobody waits for room then: who hands items over in order bounds how many it has open
    */
   public record Manner(String name, int batchMax, boolean ordered) {}
 
@@ -66,6 +68,8 @@ public final class GroupCommit<I, R> implements AutoCloseable {
     this.batchMax = manner.batchMax();
     this.ordered = manner.ordered();
     this.write = write;
+    this.waiting =
+        manner.ordered() ? new LinkedBlockingQueue<>() : new ArrayBlockingQueue<>(WAITING_MAX);
     this.thread = db.writer(manner.name(), this::run);
     thread.start();
   }

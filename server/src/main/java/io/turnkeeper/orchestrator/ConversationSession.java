@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import io.turnkeeper.agents.Agent;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.RunId;
@@ -65,6 +64,9 @@ final class ConversationSession {
   private long idleSinceNanos;
   private boolean idle;
 
+  /** How the run under way got its memory back; only this session's thread looks at it. */
+  private @Nullable String restoreMode;
+
   ConversationSession(
       Tools tools, Remains remains, Claimed claimed, Consumer<ConversationSession> ended) {
     this.tools = tools;
@@ -79,7 +81,7 @@ final class ConversationSession {
             .threads()
             .newThread(() -> {
               try {
-                serve(claimed.run());
+                serve(new Begun(claimed.run(), claimed.first()));
               } finally {
                 ended.accept(this);
               }
@@ -268,15 +270,15 @@ final class ConversationSession {
     }
   }
 
-  private void serve(Run first) {
+  private void serve(Begun claimed) {
     boolean clean = false;
     LeaseFields.set(lease);
     try {
-      @Nullable Run run = first;
-      while (run != null) {
-        run = turn(run);
-        if (run == null) {
-          run = awaitNext();
+      @Nullable Begun next = claimed;
+      while (next != null) {
+        next = turn(next);
+        if (next == null) {
+          next = awaitNext();
         }
       }
       clean = true;
@@ -294,10 +296,11 @@ final class ConversationSession {
   /**
    * Serves one run. Answers the next one, if its start was written together with this one's end.
    */
-  private @Nullable Run turn(Run run) {
+  private @Nullable Begun turn(Begun begun) {
+    Run run = begun.run();
     LogField.RUN.set(run.id().toString());
-    Agent agent = writes.patiently(() -> tools.agentOf(run));
-    int seq = writes.patiently(() -> lastSeq(run));
+    Serving agent = writes.patiently(() -> Serving.of(tools, run));
+    int seq = begun.first() ? 0 : writes.patiently(() -> tools.lastSeq(run));
     RunLog runLog =
         new RunLog(
             tools.writer()::submit,
@@ -321,6 +324,7 @@ final class ConversationSession {
     } finally {
       lock.unlock();
     }
+    restoreMode = null;
     try {
       Outcome outcome = attempt(now, agent);
       return finish(now, agent, outcome);
@@ -336,7 +340,7 @@ final class ConversationSession {
     }
   }
 
-  private Outcome attempt(ActiveRun now, Agent agent) {
+  private Outcome attempt(ActiveRun now, Serving agent) {
     Run run = now.run();
     try {
       now.record(
@@ -345,8 +349,8 @@ final class ConversationSession {
               .put("attempt", run.attempt())
               .put("agent_version", agent.version())
               .put("replica", lease.replica()));
-      if (agent.removed()) {
-        return Outcome.failed("agent_removed", "the agent " + agent.name() + " was removed");
+      if (!agent.removedName().isEmpty()) {
+        return Outcome.failed("agent_removed", "the agent " + agent.removedName() + " was removed");
       }
       if (ending() != null) {
         return stopped();
@@ -354,7 +358,7 @@ final class ConversationSession {
       String restored = host.ready(run, agent);
       tools.meters().restored(restored);
       now.record(Kinds.READY, host.described(Json.object().put("restore", restored)));
-      writes.write(new Write.Facts(lease, run.id(), agent.version(), restored));
+      restoreMode = restored;
       if (!enterPrompt()) {
         return stopped();
       }
@@ -426,7 +430,7 @@ final class ConversationSession {
     return Outcome.stopped(ending());
   }
 
-  private @Nullable Run finish(ActiveRun now, Agent agent, Outcome outcome) {
+  private @Nullable Begun finish(ActiveRun now, Serving agent, Outcome outcome) {
     if (outcome.untaken()) {
       host.close();
       putBack(now, outcome, new Again(Duration.ZERO, false));
@@ -457,8 +461,9 @@ final class ConversationSession {
             now.run().id(),
             outcome.status(),
             now.fold().messages(),
-            completed ? null : outcome.error());
-    Run next = settle(now, new Unsettled(settlement, outcome, saved));
+            completed ? null : outcome.error(),
+            restoreMode);
+    Begun next = settle(now, new Unsettled(settlement, outcome, saved));
     host.settled(now.run());
     outcome.tell(tools, now.run(), log);
     return next;
@@ -466,21 +471,21 @@ final class ConversationSession {
 
   private record Unsettled(Settlement settlement, Outcome outcome, boolean saved) {}
 
-  private @Nullable Run settle(ActiveRun now, Unsettled end) {
+  /** Handed over right behind the run's last events: one commit for both where it can be. */
+  private @Nullable Begun settle(ActiveRun now, Unsettled end) {
     ObjectNode data = end.outcome().terminal(now.fold());
-    now.log().awaitCommitted();
     boolean goOn = !wantsOut() && !tools.crowded().get();
     return next(
-        writes.write(
-            new Write.End(
-                end.settlement(),
-                now.log().next(Kinds.terminal(end.outcome().status()), data),
-                end.saved(),
-                goOn)));
+        writes.done(
+            now.log()
+                .end(
+                    Kinds.terminal(end.outcome().status()),
+                    data,
+                    terminal -> new Write.End(end.settlement(), terminal, end.saved(), goOn))));
   }
 
   /** What may not start yet is given back: here nobody would see when it may. */
-  private @Nullable Run next(Written.Done done) {
+  private @Nullable Begun next(Written.Done done) {
     if (done.blocked()) {
       letGo();
     }
@@ -499,12 +504,12 @@ final class ConversationSession {
   }
 
   /** Waits with a warm worker. Answers the next run, or null when the lease is to be given back. */
-  private @Nullable Run awaitNext() {
+  private @Nullable Begun awaitNext() {
     while (true) {
       if (tools.crowded().get() || !awaitNews()) {
         return null;
       }
-      Run next = next(writes.writeOnce(new Write.Next(lease)));
+      Begun next = next(writes.writeOnce(new Write.Next(lease)));
       if (next != null) {
         return next;
       }
@@ -549,12 +554,6 @@ final class ConversationSession {
       log.warn("conversation {} could not be given back", lease.conversation().key(), failed);
       remains.resolve(lease, Remains.Cause.BROKEN_OFF);
     }
-  }
-
-  private int lastSeq(Run run) {
-    return tools
-        .db()
-        .inTx(run.organization(), tx -> tools.events().lastSeq(tx, run.organization(), run.id()));
   }
 
   private @Nullable Ending ending() {

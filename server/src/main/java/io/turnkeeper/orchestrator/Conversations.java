@@ -1,6 +1,7 @@
 package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.agents.Agent;
+import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
@@ -99,27 +100,23 @@ public final class Conversations {
    *     send again
    */
   public Accepted post(NewTurn turn) {
-    Agent agent = tools.agents().find(turn.organization(), turn.agent());
-    String id = turn.conversation();
-    Wanted wanted =
-        new Wanted(
-            turn.organization(),
-            agent.id(),
-            id == null ? UUID.randomUUID().toString() : id,
-            Json.object().put("graph_id", agent.name()).put("assistant_id", agent.id().toString()),
-            id == null && !turn.options().path("on_completion").asString("").equals("keep"),
-            id == null || turn.createConversation());
+    String given = turn.conversation();
+    String id = given == null ? UUID.randomUUID().toString() : given;
     Mailroom.Letter letter =
         new Mailroom.Letter(
-            wanted, turn.idempotency(), conversation -> newRun(turn, agent, conversation));
+            new Agents.Meant(turn.organization(), turn.agent()),
+            turn.idempotency(),
+            agent -> wanted(turn, agent, id),
+            (agent, conversation) -> newRun(turn, agent, conversation));
     Accepted accepted =
         switch (mailroom.post(letter)) {
           case Mailroom.Receipt.NoConversation(Resolved.OtherAgent other) ->
               throw new Refusal.Conflict(
                   "thread_has_another_assistant",
                   "the thread belongs to another assistant; use one thread for each");
-          case Mailroom.Receipt.NoConversation missing ->
-              throw new Refusal.NotFound("thread", wanted.id());
+          case Mailroom.Receipt.NoConversation missing -> throw new Refusal.NotFound("thread", id);
+          case Mailroom.Receipt.NoAgent missing ->
+              throw new Refusal.NotFound("agent", turn.agent());
           case Mailroom.Receipt.Queued(Conversation conversation, Enqueued answer) ->
               accepted(conversation, answer);
           case Mailroom.Receipt.Known(Enqueued answer) -> known(answer);
@@ -128,6 +125,17 @@ public final class Conversations {
       interruptBefore(turn.organization(), accepted.run());
     }
     return accepted;
+  }
+
+  private static Wanted wanted(NewTurn turn, Agent agent, String id) {
+    boolean alone = turn.conversation() == null;
+    return new Wanted(
+        turn.organization(),
+        agent.id(),
+        id,
+        Json.object().put("graph_id", agent.name()).put("assistant_id", agent.id().toString()),
+        alone && !turn.options().path("on_completion").asString("").equals("keep"),
+        alone || turn.createConversation());
   }
 
   /**

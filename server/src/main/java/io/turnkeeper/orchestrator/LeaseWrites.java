@@ -77,7 +77,16 @@ final class LeaseWrites {
   }
 
   private Written.Done once(Write write) {
-    return switch (writer.write(write, DEADLINE)) {
+    return done(writer.write(write, DEADLINE));
+  }
+
+  /**
+   * What was written, or why it was not.
+   *
+   * @throws LeaseGone as {@link #write}
+   */
+  Written.Done done(Written written) {
+    return switch (written) {
       case Written.Done done -> done;
       case Written.Superseded superseded -> throw new LeaseGone();
       case Written.LostLease gone -> {

@@ -1,5 +1,7 @@
 package io.turnkeeper.orchestrator;
 
+import io.turnkeeper.agents.Agent;
+import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Conversation;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.conversation.ConversationStore.Resolved;
@@ -18,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -30,10 +33,14 @@ final class Mailroom implements AutoCloseable {
   private static final Duration DEADLINE = Duration.ofSeconds(20);
 
   /**
-   * @param run what to queue once the conversation is known
+   * @param to which conversation is wanted, once the agent is known
+   * @param run what to queue, once the conversation is known too
    */
   record Letter(
-      Wanted wanted, @Nullable Idempotency idempotency, Function<Conversation, NewRun> run) {}
+      Agents.Meant agent,
+      @Nullable Idempotency idempotency,
+      Function<Agent, Wanted> to,
+      BiFunction<Agent, Conversation, NewRun> run) {}
 
   /** What became of a letter. */
   sealed interface Receipt {
@@ -43,13 +50,17 @@ final class Mailroom implements AutoCloseable {
     record Known(Enqueued answer) implements Receipt {}
 
     record NoConversation(Resolved why) implements Receipt {}
+
+    record NoAgent() implements Receipt {}
   }
 
+  private final Agents agents;
   private final ConversationStore conversations;
   private final RunQueue queue;
   private final GroupCommit<Letter, Receipt> commits;
 
-  Mailroom(Db db, ConversationStore conversations, RunQueue queue) {
+  Mailroom(Db db, Agents agents, ConversationStore conversations, RunQueue queue) {
+    this.agents = agents;
     this.conversations = conversations;
     this.queue = queue;
     this.commits =
@@ -67,18 +78,37 @@ final class Mailroom implements AutoCloseable {
   }
 
   private List<Receipt> post(Tx tx, List<Letter> letters) {
-    Map<Letter, Enqueued> known = known(tx, letters);
-    List<Letter> fresh = letters.stream().filter(letter -> !known.containsKey(letter)).toList();
+    Map<Agents.Meant, Agent> there =
+        agents.findAll(tx, letters.stream().map(Letter::agent).toList());
     Map<Letter, Receipt> receipts = new IdentityHashMap<>();
-    known.forEach((letter, answer) -> receipts.put(letter, new Receipt.Known(answer)));
-    List<Resolved> resolved =
-        conversations.resolve(tx, fresh.stream().map(Letter::wanted).toList());
+    List<Letter> meant = new ArrayList<>();
+    for (Letter letter : letters) {
+      if (there.containsKey(letter.agent())) {
+        meant.add(letter);
+      } else {
+        receipts.put(letter, new Receipt.NoAgent());
+      }
+    }
+    known(tx, meant).forEach((letter, answer) -> receipts.put(letter, new Receipt.Known(answer)));
+    deliver(tx, meant.stream().filter(it -> !receipts.containsKey(it)).toList(), there, receipts);
+    return letters.stream().map(letter -> Objects.requireNonNull(receipts.get(letter))).toList();
+  }
+
+  private void deliver(
+      Tx tx, List<Letter> fresh, Map<Agents.Meant, Agent> there, Map<Letter, Receipt> receipts) {
+    List<Agent> agentOf =
+        fresh.stream().map(it -> Objects.requireNonNull(there.get(it.agent()))).toList();
+    List<Wanted> wanted = new ArrayList<>();
+    for (int i = 0; i < fresh.size(); i++) {
+      wanted.add(fresh.get(i).to().apply(agentOf.get(i)));
+    }
+    List<Resolved> resolved = wanted.isEmpty() ? List.of() : conversations.resolve(tx, wanted);
     List<Letter> addressed = new ArrayList<>();
     List<NewRun> runs = new ArrayList<>();
     for (int i = 0; i < fresh.size(); i++) {
       if (resolved.get(i) instanceof Resolved.Found(Conversation conversation)) {
         addressed.add(fresh.get(i));
-        runs.add(fresh.get(i).run().apply(conversation));
+        runs.add(fresh.get(i).run().apply(agentOf.get(i), conversation));
       } else {
         receipts.put(fresh.get(i), new Receipt.NoConversation(resolved.get(i)));
       }
@@ -87,7 +117,6 @@ final class Mailroom implements AutoCloseable {
     for (int i = 0; i < runs.size(); i++) {
       receipts.put(addressed.get(i), new Receipt.Queued(runs.get(i).conversation(), queued.get(i)));
     }
-    return letters.stream().map(letter -> Objects.requireNonNull(receipts.get(letter))).toList();
   }
 
   private Map<Letter, Enqueued> known(Tx tx, List<Letter> letters) {
@@ -97,7 +126,7 @@ final class Mailroom implements AutoCloseable {
       Idempotency idempotency = letter.idempotency();
       if (idempotency != null) {
         keyed.add(letter);
-        keys.add(new RunQueue.Keyed(letter.wanted().organization(), idempotency));
+        keys.add(new RunQueue.Keyed(letter.agent().organization(), idempotency));
       }
     }
     Map<Letter, Enqueued> known = new IdentityHashMap<>();

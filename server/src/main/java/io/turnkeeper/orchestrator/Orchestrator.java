@@ -156,7 +156,7 @@ public final class Orchestrator implements AutoCloseable {
             clock);
     this.admission = new Admission(limits.maxLeases());
     this.errands = new Errands(clock);
-    this.mailroom = new Mailroom(on.db(), on.conversations(), on.queue());
+    this.mailroom = new Mailroom(on.db(), on.agents(), on.conversations(), on.queue());
     this.housekeeping = new Housekeeping(tools);
     this.takeover = new Takeover(on.queue());
     this.remains = new Remains(tools, this::lookForWork);

@@ -57,6 +57,11 @@ final class RunLog {
   private boolean over;
   private int seq;
 
+  /** The write that ends the run, once there is one, and what became of it. */
+  private @Nullable Write last;
+
+  private @Nullable Written answer;
+
   /**
    * @param writer writes in the order in which it is called; one that fails because the database is
    *     away has all behind it fail too
@@ -82,6 +87,38 @@ final class RunLog {
   /** The same, with a change of the run between running and waiting for a person. */
   void append(String kind, JsonNode data, boolean waiting) {
     hand(kind, data, waiting);
+  }
+
+  /**
+   * Hands the run's last event over, in a write that carries more, behind all that is not committed
+   * yet; returns what became of it. Where the database is away it goes again, in its place.
+   *
+   * @throws LeaseGone it never will be written
+   */
+  Written end(String kind, JsonNode data, Function<Append, Write> write) {
+    lock.lock();
+    try {
+      if (over) {
+        throw new LeaseGone();
+      }
+      last = write.apply(new Append(at.lease(), at.run(), ++seq, kind, data));
+      unsent.add(last);
+    } finally {
+      lock.unlock();
+    }
+    pump();
+    lock.lock();
+    try {
+      while (!over && answer == null) {
+        fewer.awaitUninterruptibly();
+      }
+      if (answer == null) {
+        throw new LeaseGone();
+      }
+      return answer;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The run's next event, numbered but not handed over: for a write that carries more. */
@@ -162,24 +199,25 @@ final class RunLog {
   /** Hands over what is not yet, by one thread at a time, so that the order stays. */
   private void pump() {
     while (true) {
-      Write next;
+      Write write;
+      CompletableFuture<Written> handed;
       lock.lock();
       try {
-        next = pumping || away || over ? null : unsent.poll();
+        Write next = pumping || away || over ? null : unsent.poll();
         if (next == null) {
           return;
         }
+        write = next;
         sent.add(next);
         underway++;
         pumping = true;
+        // Under the lock: what failed before it is known here by now, or fails this one too.
+        handed = writer.apply(next);
       } finally {
         lock.unlock();
       }
-      Write write = next;
       var unused =
-          writer
-              .apply(write)
-              .whenComplete((written, failure) -> answered(write, written, cause(failure)));
+          handed.whenComplete((written, failure) -> answered(write, written, cause(failure)));
       lock.lock();
       try {
         pumping = false;
@@ -205,10 +243,11 @@ final class RunLog {
         broke = new Ending.LeaseLost();
       } else if (failure instanceof Refusal.Unavailable) {
         away = true;
-      } else if (failure != null || written instanceof Written.Superseded) {
+      } else if (failure != null || (written instanceof Written.Superseded && write != last)) {
         broke = new Ending.LogBroken();
       } else {
         sent.remove(write);
+        answer = write == last ? written : answer;
         fewer.signalAll();
       }
       if (away && underway == 0) {

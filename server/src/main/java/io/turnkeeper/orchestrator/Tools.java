@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.Agents;
 import io.turnkeeper.base.Clock;
 import io.turnkeeper.base.RunId;
@@ -47,10 +46,8 @@ record Tools(
     Supplier<RunId> runIds,
     ThreadFactory threads,
     Clock clock) {
-  /** As its agent is now, which may be removed. */
-  Agent agentOf(Run run) {
-    return agents
-        .current(run.organization(), run.agent())
-        .orElseThrow(() -> new IllegalStateException("a run of an agent that never was"));
+  /** The number of the last event that the run has; 0 when it has none. */
+  int lastSeq(Run run) {
+    return db.inTx(run.organization(), tx -> events.lastSeq(tx, run.organization(), run.id()));
   }
 }

@@ -7,6 +7,7 @@ import io.turnkeeper.db.GroupCommit;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.Append;
 import io.turnkeeper.eventlog.EventLog;
+import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.queue.Settlement;
 import io.turnkeeper.queue.Started;
@@ -91,13 +92,12 @@ final class TurnWriter implements AutoCloseable {
 
   /** One replica's writes: it is one, except around a change of its id. */
   private Map<Write, Written> write(Tx tx, int replica, List<Write> writes) {
-    Set<LeaseToken> held =
-        queue.lock(tx, replica, writes.stream().map(Write::lease).distinct().toList());
-    List<Write> good = writes.stream().filter(write -> held.contains(write.lease())).toList();
+    Map<LeaseToken, Integer> held =
+        queue.lockWaiting(tx, replica, writes.stream().map(Write::lease).distinct().toList());
+    List<Write> good = writes.stream().filter(write -> held.containsKey(write.lease())).toList();
 
     Map<Write, Written> answers = new IdentityHashMap<>();
     good.forEach(write -> answers.put(write, Written.Done.PLAIN));
-    appendEvents(tx, replica, good);
     Set<RunId> ended = end(tx, replica, good);
     for (Write write : good) {
       boolean done =
@@ -107,9 +107,6 @@ final class TurnWriter implements AutoCloseable {
                 queue.requeue(tx, back.lease(), back.event().run(), back.again());
             case Write.Waiting waiting ->
                 queue.setWaiting(tx, waiting.lease(), waiting.event().run(), waiting.waiting());
-            case Write.Facts facts ->
-                queue.setFacts(
-                    tx, facts.lease(), facts.run(), facts.version(), facts.restoreMode());
             case Write.Log log -> true;
             case Write.Next next -> true;
             case Write.Release release -> true;
@@ -118,7 +115,7 @@ final class TurnWriter implements AutoCloseable {
         answers.put(write, new Written.Superseded());
       }
     }
-    startNext(tx, replica, good, answers);
+    startNext(tx, replica, good.stream().filter(it -> waits(held, it)).toList(), answers);
     queue.release(
         tx,
         replica,
@@ -130,7 +127,12 @@ final class TurnWriter implements AutoCloseable {
     return answers;
   }
 
-  private void appendEvents(Tx tx, int replica, List<Write> writes) {
+  /** With none waiting there is none to start: the rows are locked, so that none can come. */
+  private static boolean waits(Map<LeaseToken, Integer> held, Write write) {
+    return held.getOrDefault(write.lease(), 0) > 0;
+  }
+
+  private static List<Append> events(List<Write> writes) {
     List<Append> appends = new ArrayList<>();
     for (Write write : writes) {
       switch (write) {
@@ -140,13 +142,15 @@ final class TurnWriter implements AutoCloseable {
         case Write.End end -> {}
         case Write.Next next -> {}
         case Write.Release release -> {}
-        case Write.Facts facts -> {}
       }
     }
-    counted.accept(events.append(tx, replica, appends));
+    return appends;
   }
 
-  /** The status first: only the run that this ends gets the terminal event. */
+  /**
+   * Ends and events, in one statement each. The status first: only the run that this ends gets the
+   * terminal event.
+   */
   private Set<RunId> end(Tx tx, int replica, List<Write> writes) {
     List<Write.End> ends = new ArrayList<>();
     for (Write write : writes) {
@@ -156,17 +160,17 @@ final class TurnWriter implements AutoCloseable {
     }
     List<Settlement> settlements = ends.stream().map(Write.End::settlement).toList();
     Set<RunId> ended = queue.settle(tx, replica, settlements);
-    List<Append> terminal = new ArrayList<>();
+    List<Append> appends = events(writes);
     List<RunId> restorable = new ArrayList<>();
     for (Write.End end : ends) {
       if (ended.contains(end.settlement().run())) {
-        terminal.add(end.terminal());
+        appends.add(end.terminal());
         if (end.snapshot()) {
           restorable.add(end.settlement().run());
         }
       }
     }
-    counted.accept(events.append(tx, replica, terminal));
+    counted.accept(events.append(tx, replica, appends));
     if (!restorable.isEmpty()) {
       snapshots.complete(tx, restorable);
     }
@@ -183,8 +187,13 @@ final class TurnWriter implements AutoCloseable {
     }
     Set<LeaseToken> leases = new HashSet<>(asking.keySet());
     Started started = queue.startNext(tx, replica, List.copyOf(leases));
-    asking.forEach((lease, write) ->
-        answers.put(
-            write, new Written.Done(started.runs().get(lease), started.blocked().contains(lease))));
+    asking.forEach((lease, write) -> {
+      Run next = started.runs().get(lease);
+      answers.put(
+          write,
+          new Written.Done(
+              next == null ? null : new Begun(next, started.first().contains(next.id())),
+              started.blocked().contains(lease)));
+    });
   }
 }

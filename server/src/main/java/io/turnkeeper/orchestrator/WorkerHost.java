@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import io.turnkeeper.agents.Agent;
 import io.turnkeeper.agents.AgentDefinition;
 import io.turnkeeper.agents.AgentDefinition.OnWorkerLoss;
 import io.turnkeeper.base.Conversation;
@@ -78,7 +77,7 @@ final class WorkerHost {
    * Makes a worker ready for the run: the warm one, or a new one on the newest snapshot's files.
    * Answers how its memory came back.
    */
-  String ready(Run run, Agent agent) throws WorkerFailure, InterruptedException {
+  String ready(Run run, Serving agent) throws WorkerFailure, InterruptedException {
     AgentDefinition definition = agent.definition();
     if (!definition.readable()) {
       throw new WorkerFailure(
@@ -107,8 +106,10 @@ final class WorkerHost {
     }
     files.ensure();
     files.dirty();
+    // A command has no memory to bring back: nobody would read it.
+    boolean remembers = definition.kind() != AgentDefinition.Kind.COMMAND;
     String transcript =
-        run.turn() > 1 ? writes.patiently(() -> Transcripts.before(tools, run)) : "";
+        remembers && run.turn() > 1 ? writes.patiently(() -> Transcripts.before(tools, run)) : "";
     Worker started = start(spec(definition), previous, transcript);
     workerVersion = agent.version();
     worker = started;
@@ -168,7 +169,7 @@ final class WorkerHost {
     }
   }
 
-  TurnEnd prompt(Agent agent, ActiveRun now) throws InterruptedException {
+  TurnEnd prompt(Serving agent, ActiveRun now) throws InterruptedException {
     Worker live = worker;
     if (live == null) {
       return new TurnEnd.Failed("worker_died", "the worker is gone");

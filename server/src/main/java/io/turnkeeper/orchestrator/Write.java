@@ -1,11 +1,9 @@
 package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.base.LeaseToken;
-import io.turnkeeper.base.RunId;
 import io.turnkeeper.eventlog.Append;
 import io.turnkeeper.queue.Again;
 import io.turnkeeper.queue.Settlement;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Something that the holder of a lease wants written. Those of one lease are written in the order
@@ -58,8 +56,4 @@ sealed interface Write {
       return event.lease();
     }
   }
-
-  /** What runs the run. */
-  record Facts(LeaseToken lease, RunId run, int version, @Nullable String restoreMode)
-      implements Write {}
 }

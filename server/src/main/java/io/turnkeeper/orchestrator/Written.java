@@ -1,6 +1,5 @@
 package io.turnkeeper.orchestrator;
 
-import io.turnkeeper.queue.Run;
 import org.jspecify.annotations.Nullable;
 
 /** What became of a {@link Write}. */
@@ -9,7 +8,7 @@ sealed interface Written {
    * @param next the run that was started, where one was asked for and could be
    * @param blocked one was asked for and is there, but may not start now
    */
-  record Done(@Nullable Run next, boolean blocked) implements Written {
+  record Done(@Nullable Begun next, boolean blocked) implements Written {
     static final Done PLAIN = new Done(null, false);
   }
 

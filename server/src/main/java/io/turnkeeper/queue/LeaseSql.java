@@ -117,10 +117,12 @@ final class LeaseSql {
       )
       UPDATE runs r
          SET status = 'running', attempt = r.attempt + 1, epoch = head.epoch,
-             started_at = coalesce(r.started_at, now())
+             started_at = coalesce(r.started_at, now()),
+             agent_version = CASE WHEN a.removed_at IS NULL THEN a.version END
         FROM head JOIN conversations c ON c.key = head.conversation_key
+        JOIN agents a ON a.organization_id = c.organization_id AND a.id = c.agent_id
        WHERE r.id = head.id
-      RETURNING r.*, c.id AS conversation_id
+      RETURNING r.*, c.id AS conversation_id, r.started_at = now() AS first_start
       """
           .replace("<floor>", EPOCH_FLOOR);
 
@@ -133,7 +135,7 @@ final class LeaseSql {
         SELECT id FROM replicas
          WHERE id = :replica AND state IN ('live', 'draining') FOR KEY SHARE
       )
-      SELECT m.conversation_key, m.epoch
+      SELECT m.conversation_key, m.epoch, m.pending
         FROM mailboxes m -- cross-tenant: a lease names its conversation
         JOIN unnest(:keys::bigint[], :epochs::bigint[]) AS i(conversation_key, epoch)
           ON i.conversation_key = m.conversation_key AND i.epoch = m.epoch
@@ -147,12 +149,12 @@ final class LeaseSql {
       """
       WITH input AS MATERIALIZED (
         SELECT * FROM unnest(:keys::bigint[], :epochs::bigint[], :runs::uuid[], :statuses::text[],
-                             :outputs::text[], :errors::text[])
-            AS i(conversation_key, epoch, run_id, status, output, error)
+                             :outputs::text[], :errors::text[], :restores::text[])
+            AS i(conversation_key, epoch, run_id, status, output, error, restore_mode)
       ), settled AS (
         UPDATE runs r
            SET status = i.status, output = i.output::json, error = i.error::jsonb,
-               finished_at = now()
+               restore_mode = coalesce(i.restore_mode, r.restore_mode), finished_at = now()
           FROM input i
          WHERE r.id = i.run_id AND r.conversation_key = i.conversation_key
            AND r.epoch = i.epoch AND r.status IN ('running', 'waiting')
@@ -202,6 +204,45 @@ final class LeaseSql {
          AND m.pending > 0
       """;
 
+  /**
+   * Starts those that nothing holds back, as nearly all are: no cap, no pause, no delay, nobody
+   * from elsewhere. What it passes by is looked at one by one. The rows are locked already, so that
+   * what it reads is the newest there is.
+   */
+  static final String START_FREE =
+      """
+      WITH head AS MATERIALIZED (
+        SELECT m.conversation_key, m.epoch, h.id, a.version
+          FROM unnest(:keys::bigint[], :epochs::bigint[]) AS i(conversation_key, epoch)
+          JOIN mailboxes m ON m.conversation_key = i.conversation_key AND m.epoch = i.epoch
+          JOIN organizations o ON o.id = m.organization_id
+           AND o.max_running IS NULL AND o.paused_at IS NULL
+          JOIN agents a ON a.organization_id = m.organization_id AND a.id = m.agent_id
+           AND a.max_running IS NULL AND NOT a.remote AND a.paused_at IS NULL
+           AND a.removed_at IS NULL
+         CROSS JOIN LATERAL (
+           SELECT r.id, r.run_at FROM runs r
+            WHERE r.conversation_key = m.conversation_key
+              AND r.status IN ('pending', 'running', 'waiting')
+            ORDER BY r.turn LIMIT 1) h
+         WHERE m.replica_id = :replica AND m.state = 'leased' AND NOT m.running
+           AND m.pending > 0 AND m.paused_by IS NULL AND h.run_at <= now()
+      ), box AS (
+        UPDATE mailboxes m SET running = true, pending = m.pending - 1, changed_at = now()
+          FROM head
+         WHERE m.conversation_key = head.conversation_key AND m.epoch = head.epoch
+           AND m.replica_id = :replica
+        RETURNING m.conversation_key
+      )
+      UPDATE runs r
+         SET status = 'running', attempt = r.attempt + 1, epoch = head.epoch,
+             started_at = coalesce(r.started_at, now()), agent_version = head.version
+        FROM box JOIN head USING (conversation_key)
+        JOIN conversations c ON c.key = head.conversation_key
+       WHERE r.id = head.id
+      RETURNING r.*, c.id AS conversation_id, r.started_at = now() AS first_start
+      """;
+
   static final String START_NEXT =
       """
       WITH box AS (
@@ -221,10 +262,12 @@ final class LeaseSql {
       )
       UPDATE runs r
          SET status = 'running', attempt = r.attempt + 1, epoch = head.epoch,
-             started_at = coalesce(r.started_at, now())
+             started_at = coalesce(r.started_at, now()),
+             agent_version = CASE WHEN a.removed_at IS NULL THEN a.version END
         FROM head JOIN conversations c ON c.key = head.conversation_key
+        JOIN agents a ON a.organization_id = c.organization_id AND a.id = c.agent_id
        WHERE r.id = head.id
-      RETURNING r.*, c.id AS conversation_id
+      RETURNING r.*, c.id AS conversation_id, r.started_at = now() AS first_start
       """;
 
   /**
@@ -262,15 +305,6 @@ final class LeaseSql {
          AND m.conversation_key = r.conversation_key AND m.epoch = :epoch
          AND m.replica_id = :replica AND r.epoch = m.epoch
          AND p.id = m.replica_id AND p.state IN ('live', 'draining')
-      """;
-
-  static final String SET_FACTS =
-      """
-      UPDATE runs r SET agent_version = :version, restore_mode = coalesce(:restore, restore_mode)
-        FROM mailboxes m
-       WHERE r.id = :run AND r.organization_id = :organization
-         AND m.conversation_key = r.conversation_key AND m.epoch = :epoch
-         AND m.replica_id = :replica AND r.epoch = m.epoch
       """;
 
   /** The run that a lease has under way, as far as the database knows. */

@@ -65,16 +65,23 @@ final class Leases {
    * ends.
    */
   Set<LeaseToken> lock(Tx tx, int replica, List<LeaseToken> leases) {
+    return lockWaiting(tx, replica, leases).keySet();
+  }
+
+  /** As {@link #lock}, with how many runs wait in each. */
+  Map<LeaseToken, Integer> lockWaiting(Tx tx, int replica, List<LeaseToken> leases) {
     if (leases.isEmpty()) {
-      return Set.of();
+      return Map.of();
     }
     Map<Long, LeaseToken> byKey = new HashMap<>();
     leases.forEach(lease -> byKey.put(lease.conversation().key(), lease));
-    Set<LeaseToken> good = new HashSet<>();
+    Map<LeaseToken, Integer> good = new HashMap<>();
     leases(tx.query(LeaseSql.LOCK_LEASES), replica, List.copyOf(byKey.values()))
         .map((row, context) -> {
           LeaseToken lease = byKey.get(row.getLong("conversation_key"));
-          return lease != null && lease.epoch() == row.getLong("epoch") && good.add(lease);
+          return lease == null || lease.epoch() != row.getLong("epoch")
+              ? null
+              : good.put(lease, row.getInt("pending"));
         })
         .list();
     return good;
@@ -86,9 +93,11 @@ final class Leases {
     }
     List<@Nullable String> outputs = new ArrayList<>();
     List<@Nullable String> errors = new ArrayList<>();
+    List<@Nullable String> restores = new ArrayList<>();
     for (Settlement end : ends) {
       outputs.add(end.output() == null ? null : Json.write(end.output()));
       errors.add(end.error() == null ? null : Json.write(end.error()));
+      restores.add(end.restoreMode());
     }
     List<UUID> settled =
         leases(tx.query(LeaseSql.SETTLE), replica, ends.stream().map(Settlement::lease).toList())
@@ -97,6 +106,7 @@ final class Leases {
                 "statuses", String.class, ends.stream().map(end -> end.status().word()).toList())
             .bindArray("outputs", String.class, outputs)
             .bindArray("errors", String.class, errors)
+            .bindArray("restores", String.class, restores)
             .mapTo(UUID.class)
             .list();
     Set<RunId> ids = new HashSet<>();
@@ -118,6 +128,16 @@ final class Leases {
     if (leases.isEmpty()) {
       return Started.NONE;
     }
+    Begun begun = start(tx, LeaseSql.START_FREE, replica, leases);
+    List<LeaseToken> rest =
+        leases.stream().filter(lease -> !begun.runs().containsKey(lease)).toList();
+    Set<LeaseToken> blocked = rest.isEmpty() ? Set.of() : startHeldBack(tx, replica, rest, begun);
+    return new Started(begun.runs(), begun.first(), blocked);
+  }
+
+  /** Those that a cap, a pause or a delay may hold back; what is started is put to the others. */
+  private static Set<LeaseToken> startHeldBack(
+      Tx tx, int replica, List<LeaseToken> leases, Begun begun) {
     Set<Long> busy = new HashSet<>();
     List<Gate.Candidate> candidates = new ArrayList<>();
     leases(tx.query(LeaseSql.HEADS), replica, leases)
@@ -127,7 +147,7 @@ final class Leases {
                 && candidates.add(candidate(row)))
         .list();
     if (busy.isEmpty()) {
-      return Started.NONE;
+      return Set.of();
     }
     Set<Long> granted = new HashSet<>();
     if (!candidates.isEmpty()) {
@@ -136,25 +156,33 @@ final class Leases {
     List<LeaseToken> going =
         leases.stream().filter(lease -> granted.contains(lease.conversation().key())).toList();
     busy.removeAll(granted);
-    return new Started(
-        going.isEmpty() ? Map.of() : start(tx, replica, going),
-        leases.stream()
-            .filter(lease -> busy.contains(lease.conversation().key()))
-            .collect(Collectors.toUnmodifiableSet()));
+    if (!going.isEmpty()) {
+      Begun more = start(tx, LeaseSql.START_NEXT, replica, going);
+      begun.runs().putAll(more.runs());
+      begun.first().addAll(more.first());
+    }
+    return leases.stream()
+        .filter(lease -> busy.contains(lease.conversation().key()))
+        .collect(Collectors.toUnmodifiableSet());
   }
 
-  private static Map<LeaseToken, Run> start(Tx tx, int replica, List<LeaseToken> going) {
+  private record Begun(Map<LeaseToken, Run> runs, Set<RunId> first) {}
+
+  private static Begun start(Tx tx, String sql, int replica, List<LeaseToken> going) {
     Map<Long, LeaseToken> byKey = new HashMap<>();
     going.forEach(lease -> byKey.put(lease.conversation().key(), lease));
-    Map<LeaseToken, Run> started = new LinkedHashMap<>();
-    leases(tx.query(LeaseSql.START_NEXT), replica, going)
+    Begun begun = new Begun(new LinkedHashMap<>(), new HashSet<>());
+    leases(tx.query(sql), replica, going)
         .map((row, context) -> {
           Run run = RunRows.read(row);
           LeaseToken lease = byKey.get(run.conversation().key());
-          return lease == null ? run : started.put(lease, run);
+          if (row.getBoolean("first_start")) {
+            begun.first().add(run.id());
+          }
+          return lease == null ? run : begun.runs().put(lease, run);
         })
         .list();
-    return started;
+    return begun;
   }
 
   /** True when one of the mailboxes is ready again, so that somebody should claim it. */
@@ -178,15 +206,6 @@ final class Leases {
     return one(tx, LeaseSql.SET_WAITING, lease)
             .bind("run", run.value())
             .bind("to", (waiting ? RunStatus.WAITING : RunStatus.RUNNING).word())
-            .execute()
-        == 1;
-  }
-
-  boolean setFacts(Tx tx, LeaseToken lease, RunId run, int version, @Nullable String restore) {
-    return one(tx, LeaseSql.SET_FACTS, lease)
-            .bind("run", run.value())
-            .bind("version", version)
-            .bind("restore", restore)
             .execute()
         == 1;
   }
@@ -269,7 +288,10 @@ final class Leases {
 
   private static Claimed claimed(java.sql.ResultSet row, int replica) throws java.sql.SQLException {
     Run run = RunRows.read(row);
-    return new Claimed(new LeaseToken(run.conversation(), row.getLong("epoch"), replica), run);
+    return new Claimed(
+        new LeaseToken(run.conversation(), row.getLong("epoch"), replica),
+        run,
+        row.getBoolean("first_start"));
   }
 
   private static Gate.Candidate candidate(java.sql.ResultSet row) throws java.sql.SQLException {

@@ -14,7 +14,8 @@ import tools.jackson.databind.node.ObjectNode;
  *
  * @param turn its number in its conversation, dense from 1
  * @param attempt how often it was started; 0 while it never was
- * @param agentVersion the version that ran it last
+ * @param agentVersion the version that ran it last; null before its start, and when its agent had
+ *     been removed by then
  * @param input what the client sent
  * @param options what the client asked of the stream and of the end
  * @param output the turn's messages, whole, once it ended

@@ -78,6 +78,11 @@ public final class RunQueue {
     return leases.lock(tx, replica, held);
   }
 
+  /** As {@link #lock}, with how many runs wait in each of them. */
+  public Map<LeaseToken, Integer> lockWaiting(Tx tx, int replica, List<LeaseToken> held) {
+    return leases.lockWaiting(tx, replica, held);
+  }
+
   /** Ends runs. The answer holds those that this call ended: exactly one caller gets each. */
   public Set<RunId> settle(Tx tx, int replica, List<Settlement> ends) {
     return leases.settle(tx, replica, ends);
@@ -110,12 +115,6 @@ public final class RunQueue {
    */
   public boolean setWaiting(Tx tx, LeaseToken lease, RunId run, boolean waiting) {
     return leases.setWaiting(tx, lease, run, waiting);
-  }
-
-  /** Records which version runs it and how its memory came back. False when the lease is lost. */
-  public boolean setFacts(
-      Tx tx, LeaseToken lease, RunId run, int version, @Nullable String restoreMode) {
-    return leases.setFacts(tx, lease, run, version, restoreMode);
   }
 
   /**

@@ -28,8 +28,6 @@ class SqlCatalogueTest {
   private static final Map<String, String> FENCED =
       Map.of(
           "LeaseSql.PICK", "a replica serves all tenants, the fairest first",
-          "LeaseSql.GRANT", "rows that this transaction picked and locked",
-          "LeaseSql.START_NEXT", "a lease names its conversation",
           "LeaseSql.SETTLE", "a lease names its conversation",
           "LeaseSql.HEADS", "a lease names its conversation",
           "UpkeepSql.END_PENDING", "ids were found in their organizations");

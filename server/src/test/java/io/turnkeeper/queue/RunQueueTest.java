@@ -99,8 +99,6 @@ class RunQueueTest {
                 queue.requeue(tx, stale.lease(), stale.run().id(), new Again(Duration.ZERO, true))))
         .isFalse();
     assertThat(truth(tx -> queue.setWaiting(tx, stale.lease(), stale.run().id(), true))).isFalse();
-    assertThat(truth(tx -> queue.setFacts(tx, stale.lease(), stale.run().id(), 1, "none")))
-        .isFalse();
     assertThat(things(tx -> queue.startNext(tx, replica, List.of(stale.lease())).runs().keySet()))
         .isEmpty();
     db.inTx(tx -> queue.release(tx, replica, List.of(stale.lease())));
