@@ -48,6 +48,8 @@ final class Engine implements AutoCloseable {
   static final String TEXT = "x".repeat(250);
 
   private final Db db;
+  private final Tenancy tenancy;
+  private final String key;
   private final RunQueue queue = new RunQueue();
   private final ConversationStore store = new ConversationStore();
   private final OrganizationId organization;
@@ -63,11 +65,14 @@ final class Engine implements AutoCloseable {
    */
   record Shape(int maxLeases, int poolSize, Path data) {}
 
-  private Engine(Database database, Shape shape, WorkerPool workers) {
-    this.url = DatabaseUrl.parse(database.url());
+  private Engine(String database, Shape shape, WorkerPool workers) {
+    this.url = DatabaseUrl.parse(database);
     Migrations.migrate(url);
     this.db = Db.open(url, shape.poolSize(), CONNECTION_WAIT);
-    var unused = new Tenancy(db, Clock.system()).bootstrap(key -> {});
+    this.tenancy = new Tenancy(db, Clock.system());
+    AtomicReference<String> made = new AtomicReference<>("");
+    var unused = tenancy.bootstrap(key -> made.set(key.text()));
+    this.key = made.get();
     this.agents = new Agents(db);
     this.organization =
         new OrganizationId(
@@ -93,6 +98,10 @@ final class Engine implements AutoCloseable {
 
   /** Ready for work, but not a member: nothing is claimed before {@link #join}. */
   static Engine prepare(Database database, Shape shape, WorkerPool workers) {
+    return prepare(database.url(), shape, workers);
+  }
+
+  static Engine prepare(String database, Shape shape, WorkerPool workers) {
     Engine engine = new Engine(database, shape, workers);
     engine.orchestrator.start();
     return engine;
@@ -121,6 +130,19 @@ final class Engine implements AutoCloseable {
     if (members != null) {
       members.tell(news);
     }
+  }
+
+  Tenancy tenancy() {
+    return tenancy;
+  }
+
+  /** The first admin's, where this was the first to use the database. */
+  String key() {
+    return key;
+  }
+
+  Agents agents() {
+    return agents;
   }
 
   Db db() {

@@ -7,7 +7,24 @@ import picocli.CommandLine;
 /** What can be measured. */
 final class Scenarios {
   static final List<Scenario> ALL =
-      List.of(new Enqueue(), new Drain(), new DrainBacklog(), new Solo(), new Dispatch());
+      List.of(
+          new Enqueue(),
+          new EnqueueHttp(),
+          new Drain(),
+          new DrainBacklog(),
+          new Solo(),
+          new Dispatch(),
+          new Idle(),
+          new LeaseRate(),
+          new Streams(),
+          new Flood(),
+          new SnapshotCost(),
+          new Ownership(),
+          new Fairness(),
+          new Claim(),
+          new Soak(),
+          new Start(),
+          new Cold());
 
   private Scenarios() {}
 
