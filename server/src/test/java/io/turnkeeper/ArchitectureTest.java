@@ -60,6 +60,7 @@ class ArchitectureTest {
           Map.entry("worker", 3),
           Map.entry("remote", 3),
           Map.entry("tokens", 3),
+          Map.entry("deletion", 3),
           Map.entry("orchestrator", 4),
           Map.entry("gateway", 5),
           Map.entry("gateway.langgraph", 6),
@@ -102,6 +103,7 @@ class ArchitectureTest {
           Map.entry("worker", Set.of("Workers")),
           Map.entry("remote", Set.of("RemoteWork")),
           Map.entry("tokens", Set.of("RunTokens")),
+          Map.entry("deletion", Set.of("Deletions")),
           Map.entry(
               "orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort", "Reports")),
           Map.entry("server", Set.of("Server")),
@@ -181,6 +183,7 @@ class ArchitectureTest {
           Map.entry("tokens.RunTokens", "the keys of run tokens are nobody's but the service's"),
           Map.entry("orchestrator.Orchestrator", "partitions of the log hold all tenants' events"),
           Map.entry("orchestrator.Conversations", "why a run waits is a place in one line for all"),
+          Map.entry("orchestrator.Removal", "any replica goes on with any deletion"),
           Map.entry("orchestrator.Reports", "the operator's overview is of all tenants"),
           Map.entry("tenancy.Sessions", "finds whose a browser's session is"),
           Map.entry("tenancy.Tenancy", "finds whose a key is; founds, lists and ends tenants"),

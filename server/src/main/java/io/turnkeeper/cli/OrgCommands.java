@@ -100,6 +100,28 @@ final class OrgCommands extends Group {
     return turn(server, name, "resume");
   }
 
+  @Command(
+      name = "delete",
+      description = {
+        "Delete an organization with its keys, agents, threads, runs and files.",
+        "Its log of who did what stays. There is no way back: export its threads first."
+      },
+      footerHeading = "%nExample:%n",
+      footer = "  turnkeeper orgs delete acme --yes")
+  int delete(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "NAME") String name,
+      @Option(names = "--yes", description = "Do it. Without, nothing is done.") boolean yes) {
+    if (!yes) {
+      throw new Failure(
+          ExitCode.USAGE, "this deletes all that " + name + " has; if that is meant, add --yes");
+    }
+    return act(
+        server,
+        api -> api.delete("/admin/organizations/" + Api.segment(name)),
+        answer -> screen().line("organization " + name + " is being deleted"));
+  }
+
   private int turn(ServerOptions server, String name, String verb) {
     return act(
         server,

@@ -112,14 +112,10 @@ final class ConversationSql {
         FROM conversations c -- cross-tenant: time passes for all
         LEFT JOIN mailboxes m ON m.conversation_key = c.key
        WHERE c.ephemeral AND c.created_at < now() - :after_ms * interval '1 millisecond'
+         AND NOT EXISTS (SELECT FROM deletions d WHERE d.conversation_key = c.key)
          AND (m.state IS NULL
               OR m.state = 'idle' AND m.changed_at < now() - :after_ms * interval '1 millisecond')
        ORDER BY c.created_at LIMIT :max
-      """;
-
-  static final String DELETE =
-      """
-      DELETE FROM conversations WHERE organization_id = :organization AND key = :key
       """;
 
   private ConversationSql() {}

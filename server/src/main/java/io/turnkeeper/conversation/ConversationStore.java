@@ -157,17 +157,6 @@ public final class ConversationStore {
         .list();
   }
 
-  /**
-   * Removes the row; everything that hangs on it must have gone before, in the same transaction.
-   */
-  public boolean delete(Tx tx, OrganizationId organization, long key) {
-    return tx.update(ConversationSql.DELETE)
-            .bind("organization", organization.value())
-            .bind("key", key)
-            .execute()
-        == 1;
-  }
-
   private static void bindIds(org.jdbi.v3.core.statement.Query statement, ConversationQuery query) {
     List<String> ids = query.ids();
     if (ids == null) {

@@ -92,14 +92,6 @@ public final class EventLog {
     return tx.query(EventSql.WRITTEN).mapTo(Long.class).one();
   }
 
-  /** Removes the events of a whole conversation, before its runs go. */
-  public void delete(Tx tx, Conversation conversation) {
-    tx.update(EventSql.DELETE_CONVERSATION)
-        .bind("organization", conversation.organization().value())
-        .bind("key", conversation.key())
-        .execute();
-  }
-
   public void deleteRun(Tx tx, OrganizationId organization, RunId run) {
     tx.update(EventSql.DELETE_RUN)
         .bind("organization", organization.value())

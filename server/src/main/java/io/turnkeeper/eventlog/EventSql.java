@@ -55,12 +55,6 @@ final class EventSql {
        WHERE s.relname LIKE 'run\\_events\\_%'
       """;
 
-  static final String DELETE_CONVERSATION =
-      """
-      DELETE FROM run_events e USING runs r
-       WHERE r.organization_id = :organization AND r.conversation_key = :key AND e.run_id = r.id
-      """;
-
   static final String DELETE_RUN =
       """
       DELETE FROM run_events WHERE organization_id = :organization AND run_id = :run

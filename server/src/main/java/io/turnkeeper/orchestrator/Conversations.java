@@ -23,10 +23,13 @@ import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Why;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -38,15 +41,21 @@ import tools.jackson.databind.node.ObjectNode;
 public final class Conversations {
   private static final Duration DELETE_DEADLINE = Duration.ofSeconds(20);
 
+  /** What takes longer than that goes on after the answer. */
+  private static final Duration REMOVED_WITHIN = Duration.ofSeconds(10);
+
   private final Tools tools;
   private final ConversationStore store;
   private final Mailroom mailroom;
   private final Signals signals;
+  private final Removal removal;
 
-  Conversations(Tools tools, ConversationStore store, Mailroom mailroom, Signals signals) {
+  Conversations(
+      Tools tools, ConversationStore store, Mailroom mailroom, Removal removal, Signals signals) {
     this.tools = tools;
     this.store = store;
     this.mailroom = mailroom;
+    this.removal = removal;
     this.signals = signals;
   }
 
@@ -357,7 +366,8 @@ public final class Conversations {
   }
 
   /**
-   * Removes a conversation with all that hangs on it, after cancelling what runs and waits.
+   * Removes a conversation with all that hangs on it, after cancelling what runs and waits. When
+   * this returns nobody finds it by its id; what there is much of goes by and by, whatever happens.
    *
    * @throws Refusal.Conflict a run could not be stopped in time
    */
@@ -370,36 +380,28 @@ public final class Conversations {
         throw new Refusal.Conflict("thread_busy", "a run did not stop in time; try again");
       }
     }
-    io.turnkeeper.base.AgentId agent = conversation.agent();
-    Conversation bound =
-        new Conversation(
-            conversation.organization(),
-            agent == null ? new io.turnkeeper.base.AgentId(new UUID(0, 0)) : agent,
-            conversation.key(),
-            conversation.id());
-    remove(bound);
+    removal.conversation(conversation.organization(), conversation.key(), REMOVED_WITHIN);
+  }
+
+  /**
+   * Ends an organization: its keys stop, its runs are cancelled, and all that it has is removed. By
+   * and by: when this returns it is hidden, and will be removed whatever happens.
+   */
+  public void deleteOrganization(OrganizationId organization) {
+    removal.organization(organization);
   }
 
   /** Removes conversations of stateless runs that ended a while ago; how many. */
   int forget(Duration after, int max) {
-    List<Conversation> over = tools.db().inTx(tx -> store.forgotten(tx, after, max));
-    over.forEach(this::remove);
+    Map<OrganizationId, List<Long>> over =
+        tools.db().inTx(tx -> store.forgotten(tx, after, max)).stream()
+            .collect(
+                Collectors.groupingBy(
+                    Conversation::organization,
+                    LinkedHashMap::new,
+                    Collectors.mapping(Conversation::key, Collectors.toList())));
+    over.forEach(removal::later);
     return over.size();
-  }
-
-  private void remove(Conversation conversation) {
-    signals.letGo(conversation.key());
-    tools
-        .db()
-        .useTx(tx -> {
-          tools.events().delete(tx, conversation);
-          tools.snapshots().delete(tx, conversation);
-          tools.desk().delete(tx, conversation);
-          tools.queue().delete(tx, conversation);
-          store.delete(tx, conversation.organization(), conversation.key());
-        });
-    new ConversationFiles(tools.data(), conversation).wipe();
-    signals.changed(conversation.key());
   }
 
   /** Pauses it: a run under way ends, none starts. False when it has never had a run. */

@@ -7,10 +7,12 @@ import io.turnkeeper.base.RunId;
 import io.turnkeeper.cluster.News;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.db.Db;
+import io.turnkeeper.deletion.Deletions;
 import io.turnkeeper.db.Tx;
 import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
+import io.turnkeeper.tenancy.Tenancy;
 import io.turnkeeper.worker.WorkerPool;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -49,6 +51,9 @@ public final class Orchestrator implements AutoCloseable {
   private static final int FORGET_EVERY = 30;
 
   private static final int FORGET_MAX = 200;
+
+  /** How often what is to be removed is looked for without news of it, in seconds. */
+  private static final int REMOVE_EVERY = 5;
 
   /** How long a conversation that is not served here keeps its place on this disk. */
   private static final Duration ON_DISK_KEPT = Duration.ofDays(1);
@@ -106,6 +111,7 @@ public final class Orchestrator implements AutoCloseable {
   private final AtomicInteger replica = new AtomicInteger(NO_REPLICA);
   private final Errands errands;
   private final Sweeper sweeper;
+  private final Removal removal;
   private int looks;
   private int tended;
 
@@ -166,7 +172,10 @@ public final class Orchestrator implements AutoCloseable {
     this.dispatcher = new Dispatcher(tools, admission, remains, this::lookForWork);
     this.sweeper =
         new Sweeper(limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
-    this.conversations = new Conversations(tools, on.conversations(), mailroom, new Everywhere());
+    Signals everywhere = new Everywhere();
+    this.removal = new Removal(tools, new Deletions(Tenancy.CACHE_TTL), sweeper, everywhere);
+    this.conversations =
+        new Conversations(tools, on.conversations(), mailroom, removal, everywhere);
     this.workerPort = new WorkerPort(tools, elsewhere, dispatcher::custom, keeping::nudge);
     this.reports = new Reports(tools, on.conversations());
   }
@@ -252,7 +261,10 @@ public final class Orchestrator implements AutoCloseable {
           keeping.nudge();
         }
       }
-      case LET_GO -> dispatcher.letGo(news.conversationKey());
+      case LET_GO -> {
+        dispatcher.letGo(news.conversationKey());
+        removal.nudge();
+      }
       case READY -> dispatching.nudge();
       case OFFERED -> desk.offeredElsewhere();
       case SAID -> desk.said(news.conversationKey());
@@ -340,6 +352,7 @@ public final class Orchestrator implements AutoCloseable {
     }
     if (tended % FORGET_EVERY == 0) {
       conversations.forget(STATELESS_KEPT, FORGET_MAX);
+      removal.tend();
     }
     List<Long> done = errands.done();
     Housekeeping.Moved moved = housekeeping.tick(id.getAsInt(), done);
@@ -353,7 +366,8 @@ public final class Orchestrator implements AutoCloseable {
     } else if ((room && moved.waiting()) || dispatcher.unsure()) {
       dispatching.nudge();
     }
-    return moved.again();
+    boolean more = removal.tick(tended % REMOVE_EVERY == 0);
+    return more || moved.again();
   }
 
   /** What a cap held back may start now. */

@@ -233,11 +233,6 @@ final class RemoteDesk implements AutoCloseable {
     connections.stream().filter(it -> it.me.agent().equals(agent)).forEach(Connection::wake);
   }
 
-  /** Removes all of a conversation that was at workers. */
-  void delete(Tx tx, Conversation conversation) {
-    work.delete(tx, conversation);
-  }
-
   // The connections' side.
 
   /**

@@ -299,9 +299,4 @@ public final class RunQueue {
             .execute()
         == 1;
   }
-
-  /** Removes the mailbox and all runs of a conversation. None may be under way. */
-  public void delete(Tx tx, Conversation conversation) {
-    upkeep.delete(tx, conversation);
-  }
 }

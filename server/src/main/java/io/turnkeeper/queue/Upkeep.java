@@ -155,16 +155,6 @@ final class Upkeep {
     return smallest.isPresent();
   }
 
-  void delete(Tx tx, Conversation conversation) {
-    for (String statement :
-        Arrays.asList(UpkeepSql.DELETE_COMMANDS, UpkeepSql.DELETE_RUNS, UpkeepSql.DELETE_MAILBOX)) {
-      tx.update(statement)
-          .bind("organization", conversation.organization().value())
-          .bind("key", conversation.key())
-          .execute();
-    }
-  }
-
   private static void refreshHeads(Tx tx, List<Long> boxes) {
     if (!boxes.isEmpty()) {
       tx.update(UpkeepSql.REFRESH_HEADS).bindArray("keys", Long.class, boxes).execute();

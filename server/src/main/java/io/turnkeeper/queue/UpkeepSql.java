@@ -164,21 +164,6 @@ final class UpkeepSql {
        WHERE m.state = 'ready' ORDER BY m.priority DESC, m.tag, m.conversation_key LIMIT 1
       """;
 
-  static final String DELETE_RUNS =
-      """
-      DELETE FROM runs WHERE organization_id = :organization AND conversation_key = :key
-      """;
-
-  static final String DELETE_COMMANDS =
-      """
-      DELETE FROM run_commands WHERE organization_id = :organization AND conversation_key = :key
-      """;
-
-  static final String DELETE_MAILBOX =
-      """
-      DELETE FROM mailboxes WHERE organization_id = :organization AND conversation_key = :key
-      """;
-
   static final String DELETE_RUN =
       """
       DELETE FROM runs

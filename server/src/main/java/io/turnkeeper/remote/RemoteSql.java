@@ -233,10 +233,4 @@ final class RemoteSql {
           WHERE t.state = 'ended' AND t.deadline_at < now() - interval '1 hour'
           ORDER BY t.deadline_at LIMIT :max)
       """;
-
-  static final String DELETE =
-      """
-      DELETE FROM worker_turns
-       WHERE organization_id = :organization_id AND conversation_key = :key
-      """;
 }

@@ -295,14 +295,6 @@ public final class RemoteWork {
     tx.update(RemoteSql.FORGET_TURNS).bind("max", max).execute();
   }
 
-  /** Removes all of a conversation. */
-  public void delete(Tx tx, Conversation conversation) {
-    tx.update(RemoteSql.DELETE)
-        .bind("organization_id", conversation.organization().value())
-        .bind("key", conversation.key())
-        .execute();
-  }
-
   private static <S extends SqlStatement<S>> S of(S statement, LeaseToken lease, Taken turn) {
     return statement
         .bind("organization_id", lease.conversation().organization().value())

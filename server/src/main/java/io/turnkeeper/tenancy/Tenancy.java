@@ -412,7 +412,8 @@ public final class Tenancy {
         .bind(name, limit.map(Limit::max).orElse(null));
   }
 
-  private void forgetKeys() {
+  /** Keys and limits were changed: they are read anew. */
+  public void forgetKeys() {
     synchronized (cache) {
       cache.clear();
     }

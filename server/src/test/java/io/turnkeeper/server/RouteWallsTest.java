@@ -166,6 +166,7 @@ class RouteWallsTest {
           POST /admin/organizations/{name}/pause
           POST /admin/organizations/{name}/resume
           POST /admin/organizations/{name}/limits
+          DELETE /admin/organizations/{name}
           POST /admin/secrets/rotate
           GET /admin/replicas
           POST /admin/replicas/{id}/drain

@@ -17,7 +17,7 @@ public final class AdminRoutes {
       Tenancy tenancy, Agents agents, Conversations conversations, ClusterView cluster) {
     Guard guard = new Guard(tenancy);
     return Stream.of(
-            new TenancyRoutes(guard, tenancy, agents).routes(),
+            new TenancyRoutes(guard, tenancy, agents, conversations).routes(),
             new AgentRoutes(guard, agents, cluster).routes(),
             new RunRoutes(guard, agents, conversations).routes(),
             new StatusRoutes(guard, cluster).routes())

@@ -9,6 +9,7 @@ import io.turnkeeper.base.Uuid7;
 import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
+import io.turnkeeper.orchestrator.Conversations;
 import io.turnkeeper.tenancy.ApiKey;
 import io.turnkeeper.tenancy.Audit;
 import io.turnkeeper.tenancy.AuditEntry;
@@ -40,9 +41,11 @@ final class TenancyRoutes {
   private final Guard guard;
   private final Tenancy tenancy;
   private final Agents agents;
+  private final Conversations conversations;
 
-  TenancyRoutes(Guard guard, Tenancy tenancy, Agents agents) {
+  TenancyRoutes(Guard guard, Tenancy tenancy, Agents agents, Conversations conversations) {
     this.guard = guard;
+    this.conversations = conversations;
     this.tenancy = tenancy;
     this.agents = agents;
   }
@@ -59,6 +62,9 @@ final class TenancyRoutes {
             "/admin/organizations",
             guard.operator(organization("create"), this::createOrganization)),
         Route.get("/admin/organizations", guard.operator(this::listOrganizations)),
+        Route.delete(
+            "/admin/organizations/{name}",
+            guard.operator(organization("delete"), this::deleteOrganization)),
         Route.post(
             "/admin/organizations/{name}/limits",
             guard.operator(organization("limit"), this::limit)),
@@ -132,6 +138,18 @@ final class TenancyRoutes {
     answer.put("admin_key", founded.adminKey().text());
     exchange.responseHeader("Cache-Control", "no-store");
     exchange.json(201, answer);
+  }
+
+  /** Accepted, not done: what it has may be much. */
+  private void deleteOrganization(Exchange exchange, Caller caller) {
+    Organization organization = tenancy.organization(exchange.pathParam(NAME));
+    if (organization.name().equals(Tenancy.FIRST_ORGANIZATION)) {
+      throw new Refusal.Conflict(
+          "first_organization", "the first organization is its operators': it cannot be deleted");
+    }
+    conversations.deleteOrganization(organization.id());
+    tenancy.forgetKeys();
+    exchange.json(202, json(organization).put("deleting", true));
   }
 
   private void listOrganizations(Exchange exchange, Caller caller) {
