@@ -91,7 +91,7 @@ class ArchitectureTest {
                   "Migrations",
                   "PgSession")),
           Map.entry(
-              "http", Set.of("HttpServer", "Exchange", "LongResponse", "SseStream", "PendingJson")),
+              "http", Set.of("HttpServer", "Exchange", "LongResponse", "SseStream", "PendingJson", "Download")),
           Map.entry("tenancy", Set.of("Tenancy", "Audit", "Sessions")),
           Map.entry("agents", Set.of("Agents", "Vault")),
           Map.entry("conversation", Set.of("ConversationStore")),
@@ -107,7 +107,7 @@ class ArchitectureTest {
           Map.entry(
               "orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort", "Reports")),
           Map.entry("server", Set.of("Server")),
-          Map.entry("gateway", Set.of("Guard", "OpenApi")),
+          Map.entry("gateway", Set.of("Guard", "OpenApi", "Export")),
           Map.entry("gateway.langgraph", Set.of("LangGraphRoutes")),
           Map.entry("gateway.admin", Set.of("AdminRoutes", "HealthRoutes")),
           Map.entry("gateway.worker", Set.of("WorkerRoutes")),

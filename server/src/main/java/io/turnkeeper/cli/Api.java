@@ -3,6 +3,7 @@ package io.turnkeeper.cli;
 import io.turnkeeper.base.Json;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.ConnectException;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -53,6 +54,24 @@ final class Api implements AutoCloseable {
 
   JsonNode delete(String path) {
     return exchange("DELETE", path, null);
+  }
+
+  /** Copies an answer of any length. */
+  void download(String path, OutputStream into) {
+    try {
+      HttpResponse<InputStream> response =
+          send(request(path).GET().build(), HttpResponse.BodyHandlers.ofInputStream());
+      try (InputStream body = response.body()) {
+        if (response.statusCode() >= 400) {
+          throw refused(
+              response.statusCode(),
+              new String(body.readNBytes(64 * 1024), StandardCharsets.UTF_8));
+        }
+        body.transferTo(into);
+      }
+    } catch (IOException lost) {
+      throw unreachable(lost);
+    }
   }
 
   /** Opens an event stream by POST. The caller closes it. */

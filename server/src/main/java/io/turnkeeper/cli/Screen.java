@@ -37,6 +37,11 @@ final class Screen {
     out.flush();
   }
 
+  /** Where an answer goes that is copied as it comes. */
+  PrintStream raw() {
+    return out;
+  }
+
   void line(String text) {
     out.println(text);
   }

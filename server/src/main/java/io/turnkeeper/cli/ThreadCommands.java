@@ -1,6 +1,12 @@
 package io.turnkeeper.cli;
 
 import io.turnkeeper.base.Json;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -79,6 +85,56 @@ final class ThreadCommands extends Group {
         server,
         api -> api.delete("/threads/" + Api.segment(thread)),
         answer -> screen().line("thread " + thread + " deleted"));
+  }
+
+  @Command(
+      name = "export",
+      description = {
+        "Write all of a thread as JSON: messages, runs with their events, its agent's files.",
+        "A file is in base64."
+      },
+      footerHeading = "%nExamples:%n",
+      footer = {
+        "  turnkeeper threads export 0b1f… --out 0b1f.json",
+        "  turnkeeper threads export 0b1f… | jq -r '.messages[].content'"
+      })
+  int export(
+      @Mixin ServerOptions server,
+      @Parameters(paramLabel = "THREAD", description = "The thread's id.") String thread,
+      @Option(
+              names = "--out",
+              paramLabel = "FILE",
+              description = "Write it there, when it is whole; for you alone to read.")
+          Optional<Path> out) {
+    String path = "/threads/" + Api.segment(thread) + "/export";
+    try (Api api = server.open(shell())) {
+      if (out.isEmpty()) {
+        api.download(path, screen().raw());
+      } else {
+        keep(api, path, out.get());
+      }
+    } catch (IOException failed) {
+      throw new Failure(ExitCode.FAILED, "it cannot be written: " + failed.getMessage());
+    }
+    return ExitCode.OK.status();
+  }
+
+  /** What broke off leaves no file that looks whole. */
+  private void keep(Api api, String path, Path into) throws IOException {
+    Path part = into.resolveSibling(into.getFileName() + ".part");
+    Files.deleteIfExists(part);
+    Files.createFile(
+        part,
+        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+    try {
+      try (OutputStream file = Files.newOutputStream(part)) {
+        api.download(path, file);
+      }
+      Files.move(part, into, StandardCopyOption.REPLACE_EXISTING);
+    } finally {
+      Files.deleteIfExists(part);
+    }
+    screen().remark("exported to " + into);
   }
 
   @Command(

@@ -328,6 +328,15 @@ public final class Exchange {
     return open(JSON, PendingJson::new);
   }
 
+  /**
+   * Answers 200 with a document of unknown length; otherwise as {@link #sse}.
+   *
+   * @throws Refusal.Unavailable as {@link #sse}
+   */
+  public Download download(String contentType) {
+    return open(contentType, Download::new);
+  }
+
   /** The request is over. */
   void over() {
     Runnable last = release;

@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * {@code end} finishes it; a handler that leaves without it cuts the connection, so that a client
  * can tell a whole answer from a broken one.
  */
-public abstract sealed class LongResponse permits SseStream, PendingJson {
+public abstract sealed class LongResponse permits SseStream, PendingJson, Download {
   private final OutputStream out;
   private final Object lock = new Object();
   private final List<Runnable> closeListeners = new ArrayList<>();

@@ -21,6 +21,7 @@ import io.turnkeeper.queue.RunCommand;
 import io.turnkeeper.queue.RunQuery;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Why;
+import io.turnkeeper.snapshot.Snapshots;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -209,6 +210,27 @@ public final class Conversations {
         .inTx(
             conversation.organization(),
             tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
+  }
+
+  /** The turns after one, oldest first, so many at most. */
+  public List<Run> turnsAfter(StoredConversation conversation, long after, int limit) {
+    return tools
+        .db()
+        .inTx(
+            conversation.organization(),
+            tx ->
+                tools
+                    .queue()
+                    .turnsAfter(
+                        tx, conversation.organization(), conversation.key(), after, limit));
+  }
+
+  /**
+   * Shows its agent's files, as they were after the newest completed run. False when there are
+   * none, or they are kept in place on a replica's disk.
+   */
+  public boolean showFiles(StoredConversation conversation, Snapshots.Visitor visitor) {
+    return conversation.agent() != null && tools.snapshots().show(conversation.bound(), visitor);
   }
 
   /**

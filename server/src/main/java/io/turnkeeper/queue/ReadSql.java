@@ -27,6 +27,14 @@ final class ReadSql {
        ORDER BY r.turn
       """;
 
+  static final String TURNS_AFTER =
+      """
+      SELECT r.*, c.id AS conversation_id
+        FROM runs r JOIN conversations c ON c.key = r.conversation_key
+       WHERE r.organization_id = :organization AND r.conversation_key = :key AND r.turn > :after
+       ORDER BY r.turn LIMIT :limit
+      """;
+
   static final String LIVE =
       """
       SELECT r.*, c.id AS conversation_id

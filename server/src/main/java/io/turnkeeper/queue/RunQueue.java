@@ -224,6 +224,12 @@ public final class RunQueue {
     return reads.turns(tx, organization, conversationKey, upto);
   }
 
+  /** The turns after one, oldest first, so many at most. */
+  public List<Run> turnsAfter(
+      Tx tx, OrganizationId organization, long conversationKey, long after, int limit) {
+    return reads.turnsAfter(tx, organization, conversationKey, after, limit);
+  }
+
   /** Those not ended, in their order. */
   public List<Run> live(Tx tx, OrganizationId organization, long conversationKey) {
     return reads.live(tx, organization, conversationKey);

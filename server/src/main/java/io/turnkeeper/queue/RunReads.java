@@ -48,6 +48,16 @@ final class RunReads {
         .list();
   }
 
+  List<Run> turnsAfter(Tx tx, OrganizationId organization, long key, long after, int limit) {
+    return tx.query(ReadSql.TURNS_AFTER)
+        .bind("organization", organization.value())
+        .bind("key", key)
+        .bind("after", after)
+        .bind("limit", limit)
+        .map((row, context) -> RunRows.read(row))
+        .list();
+  }
+
   List<Run> live(Tx tx, OrganizationId organization, long key) {
     return tx.query(ReadSql.LIVE)
         .bind("organization", organization.value())

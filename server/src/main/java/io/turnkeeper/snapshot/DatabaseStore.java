@@ -172,6 +172,22 @@ final class DatabaseStore implements Store {
         new Restored(row.run(), row.turn(), row.session(), row.files(), row.bytes()));
   }
 
+  @Override
+  public boolean show(Conversation conversation, Snapshots.Visitor visitor) {
+    Optional<Row> newest = db.inTx(conversation.organization(), tx -> newestRow(tx, conversation));
+    newest.ifPresent(row -> {
+      StoredManifest.Opened opened =
+          db.inTx(conversation.organization(), tx -> open(tx, conversation, row.manifest()));
+      visitor.begin(new SnapshotInfo(row.run(), row.turn(), row.session()));
+      new Contents(
+              opened.manifest(),
+              names ->
+                  db.inTx(conversation.organization(), tx -> chunks(tx, conversation, names)))
+          .show(visitor);
+    });
+    return newest.isPresent();
+  }
+
   private static Map<Hash, byte[]> chunks(
       Tx tx, Conversation conversation, Collection<Hash> names) {
     Map<Hash, byte[]> found = new HashMap<>();

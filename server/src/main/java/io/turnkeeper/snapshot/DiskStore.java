@@ -94,6 +94,11 @@ final class DiskStore implements Store {
   }
 
   @Override
+  public boolean show(Conversation conversation, Snapshots.Visitor visitor) {
+    return false;
+  }
+
+  @Override
   public Optional<SnapshotInfo> newest(Conversation conversation) {
     Path file = directory.apply(conversation).resolve(SESSION);
     try {

@@ -1,6 +1,5 @@
 package io.turnkeeper.snapshot;
 
-import io.turnkeeper.snapshot.Manifest.Chunk;
 import io.turnkeeper.snapshot.Manifest.Entry;
 import io.turnkeeper.snapshot.Manifest.Extent;
 import io.turnkeeper.snapshot.Seen.FileSeen;
@@ -21,8 +20,6 @@ import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -36,24 +33,20 @@ import org.jspecify.annotations.Nullable;
 final class Restoration {
   private static final Set<PosixFilePermission> OPEN = PosixFilePermissions.fromString("rwx------");
 
-  /** Chunks fetched at once and held: at most this many times a chunk's largest size. */
-  private static final int WINDOW = 256;
-
   interface Source {
     Map<Hash, byte[]> stored(Collection<Hash> names);
   }
 
   private final Path root;
   private final Manifest manifest;
-  private final Source source;
+  private final ChunkWindow chunks;
   private final Map<String, FileSeen> seen = new HashMap<>();
   private final long startedMillis = System.currentTimeMillis();
-  private final LinkedHashMap<Integer, byte[]> held = new LinkedHashMap<>();
 
   Restoration(Path root, Manifest manifest, Source source) {
     this.root = root;
     this.manifest = manifest;
-    this.source = source;
+    this.chunks = new ChunkWindow(manifest, source);
   }
 
   /**
@@ -118,7 +111,7 @@ final class Restoration {
             StandardOpenOption.WRITE,
             LinkOption.NOFOLLOW_LINKS)) {
       for (Extent extent : file.extents()) {
-        byte[] chunk = chunk(extent.chunk());
+        byte[] chunk = chunks.chunk(extent.chunk());
         out.write(chunk, extent.offset(), extent.length());
         digest.update(chunk, extent.offset(), extent.length());
       }
@@ -127,33 +120,6 @@ final class Restoration {
     permit(at, file.mode());
     Hash content = file.size() <= Cutter.SMALL ? Hash.of(digest) : null;
     seen.put(file.path(), new FileSeen(Stat.of(at), content, startedMillis));
-  }
-
-  private byte[] chunk(int index) {
-    byte[] data = held.get(index);
-    return data == null ? fetch(index) : data;
-  }
-
-  /** Fetches the chunk and those after it: files mostly lie in that order. */
-  private byte[] fetch(int index) {
-    held.clear();
-    int end = Math.min(manifest.chunks().size(), index + WINDOW);
-    List<Chunk> wanted = manifest.chunks().subList(index, end);
-    Map<Hash, byte[]> stored =
-        source.stored(new LinkedHashSet<>(wanted.stream().map(Chunk::hash).toList()));
-    for (int i = index; i < end; i++) {
-      Chunk chunk = manifest.chunks().get(i);
-      byte[] packed = stored.get(chunk.hash());
-      if (packed == null) {
-        throw new CorruptSnapshot("a chunk that is gone");
-      }
-      held.put(i, Chunks.unpack(packed, chunk));
-    }
-    byte[] data = held.get(index);
-    if (data == null) {
-      throw new IllegalStateException("fetched, and not there");
-    }
-    return data;
   }
 
   private static void permit(Path path, int mode) throws IOException {

@@ -6,6 +6,7 @@ import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Db;
 import io.turnkeeper.db.Tx;
+import java.io.InputStream;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.OffsetDateTime;
@@ -82,6 +83,29 @@ public final class Snapshots {
    */
   public Optional<Restored> restore(Conversation conversation, StateFiles into) {
     return store.restore(conversation, into);
+  }
+
+  /** Is shown a snapshot. */
+  public interface Visitor {
+    /** First of all, once. */
+    void begin(SnapshotInfo of);
+
+    /**
+     * Each entry, parents before their children.
+     *
+     * @param content of a file, to be read before the next entry
+     */
+    void entry(SavedFile file, InputStream content);
+  }
+
+  /**
+   * Shows what {@link #restore} would restore, some chunks at a time. False when there is nothing,
+   * or when files are kept in place: they are on one replica's disk only.
+   *
+   * @throws RuntimeException when the snapshot cannot be read, also in the middle
+   */
+  public boolean show(Conversation conversation, Visitor visitor) {
+    return store.show(conversation, visitor);
   }
 
   /** What {@link #restore} would restore. */

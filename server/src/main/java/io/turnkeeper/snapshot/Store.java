@@ -22,6 +22,8 @@ sealed interface Store permits DatabaseStore, DiskStore {
 
   Optional<Restored> restore(Conversation conversation, StateFiles into);
 
+  boolean show(Conversation conversation, Snapshots.Visitor visitor);
+
   Optional<SnapshotInfo> newest(Conversation conversation);
 
   void delete(Tx tx, Conversation conversation);

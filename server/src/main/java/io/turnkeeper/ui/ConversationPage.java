@@ -7,6 +7,7 @@ import io.turnkeeper.conversation.StoredConversation;
 import io.turnkeeper.eventlog.Event;
 import io.turnkeeper.eventlog.Subscription;
 import io.turnkeeper.gateway.Guard;
+import io.turnkeeper.gateway.Export;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.queue.LeaseView;
@@ -29,7 +30,6 @@ final class ConversationPage {
   /** Turns on a page; older ones are a page away. */
   private static final int PAGE = 20;
 
-  private static final int EXPORT_PAGE = 1_000;
 
   private final Console.Desk desk;
 
@@ -186,45 +186,11 @@ final class ConversationPage {
   }
 
   private void export(Exchange exchange, View view) {
-    StoredConversation conversation = conversation(exchange, view);
-    ObjectNode whole = Json.object();
-    whole.put("thread_id", conversation.id());
-    whole.set("metadata", conversation.metadata());
-    whole.put("created_at", conversation.createdAt().toString());
-    whole.set(
-        "messages",
-        desk.parts()
-            .conversations()
-            .messages(view.organization(), conversation.key(), Long.MAX_VALUE));
-    ArrayNode runs = whole.putArray("runs");
-    for (Run run : desk.parts().conversations().turns(conversation, Long.MAX_VALUE)) {
-      ObjectNode node = runs.addObject();
-      node.put("run_id", run.id().toString()).put("turn", run.turn());
-      node.put("status", run.status().word()).put("attempt", run.attempt());
-      node.put("created_at", run.times().created().toString());
-      node.set("input", run.input());
-      node.set("error", run.error());
-      exportEvents(view, run, node.putArray("events"));
-    }
-    String name = conversation.id().replaceAll("[^A-Za-z0-9._-]", "_");
-    exchange.responseHeader("Content-Disposition", "attachment; filename=\"" + name + ".json\"");
-    exchange.json(200, whole);
-  }
-
-  private void exportEvents(View view, Run run, ArrayNode into) {
-    int after = 0;
-    while (true) {
-      List<Event> page =
-          desk.parts().conversations().events(view.organization(), run.id(), after, EXPORT_PAGE);
-      for (Event event : page) {
-        ObjectNode node = into.addObject().put("seq", event.seq()).put("kind", event.kind());
-        node.put("at", event.at().toString()).set("data", event.data());
-        after = event.seq();
-      }
-      if (page.size() < EXPORT_PAGE) {
-        return;
-      }
-    }
+    Export.answer(
+        exchange,
+        desk.parts().conversations(),
+        conversation(exchange, view),
+        view.caller().role());
   }
 
   private Done send(Exchange exchange, View view, Form form) {

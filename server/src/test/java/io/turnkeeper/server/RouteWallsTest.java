@@ -86,6 +86,7 @@ class RouteWallsTest {
           POST /threads/count
           GET /threads/{thread_id}
           GET /threads/{thread_id}/state
+          GET /threads/{thread_id}/export
           POST /threads/{thread_id}/state/checkpoint
           GET /threads/{thread_id}/state/{checkpoint_id}
           GET /threads/{thread_id}/history

@@ -5,6 +5,7 @@ import io.turnkeeper.base.Refusal;
 import io.turnkeeper.conversation.ConversationQuery;
 import io.turnkeeper.conversation.StoredConversation;
 import io.turnkeeper.conversation.StoredConversation.Activity;
+import io.turnkeeper.gateway.Export;
 import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
@@ -51,6 +52,7 @@ final class ThreadRoutes {
         Route.delete(
             "/threads/{thread_id}",
             guard.client(new Guard.Deed("thread.delete", "thread", ID), this::delete)),
+        Route.get("/threads/{thread_id}/export", guard.reader(this::export)),
         Route.post("/threads/{thread_id}/copy", guard.client(this::copy)),
         Route.get("/threads/{thread_id}/state", guard.reader(this::state)),
         Route.post("/threads/{thread_id}/state", guard.client(this::updateState)),
@@ -91,6 +93,11 @@ final class ThreadRoutes {
 
   private void get(Exchange exchange, Caller caller) {
     exchange.json(200, shown(thread(exchange, caller)));
+  }
+
+  /** Not LangGraph's: all that there is of it, for whoever takes it elsewhere or deletes it. */
+  private void export(Exchange exchange, Caller caller) {
+    Export.answer(exchange, conversations, thread(exchange, caller), caller.role());
   }
 
   private void update(Exchange exchange, Caller caller) {
