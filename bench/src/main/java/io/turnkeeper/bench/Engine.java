@@ -67,7 +67,7 @@ final class Engine implements AutoCloseable {
     this.url = DatabaseUrl.parse(database.url());
     Migrations.migrate(url);
     this.db = Db.open(url, shape.poolSize(), CONNECTION_WAIT);
-    var unused = new Tenancy(db, Clock.system()).bootstrap();
+    var unused = new Tenancy(db, Clock.system()).bootstrap(key -> {});
     this.agents = new Agents(db);
     this.organization =
         new OrganizationId(
