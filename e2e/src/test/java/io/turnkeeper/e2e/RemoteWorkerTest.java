@@ -92,15 +92,12 @@ class RemoteWorkerTest {
       assertThat(ended.get("restore_mode").asString()).isEqualTo("remote");
       assertThat(answer(there, thread)).isEqualTo("one two");
       Service.assertWhole(Service.events(there, run));
-      assertThat(
-              there.get("/admin/agents/far").expect(200).body().get("workers_connected").asInt())
+      assertThat(there.get("/admin/agents/far").expect(200).body().get("workers_connected").asInt())
           .isEqualTo(1);
     }
     Awaitility.await("the worker has left")
         .atMost(SOON)
-        .until(
-            () ->
-                here.get("/admin/agents/far").body().get("workers_connected").asInt() == 0);
+        .until(() -> here.get("/admin/agents/far").body().get("workers_connected").asInt() == 0);
   }
 
   @Test
@@ -130,7 +127,8 @@ class RemoteWorkerTest {
       String run = here.run(thread, "twice", "hi");
       Remote.Given given = worker.run();
       Map<String, Object> first = Remote.text(1, "a");
-      assertThat(Remote.respond(here, given.token(), first).expect(200).body().get("accepted").asInt())
+      assertThat(
+              Remote.respond(here, given.token(), first).expect(200).body().get("accepted").asInt())
           .isEqualTo(1);
       Remote.respond(there, given.token(), first).expect(200);
       Turnkeeper.Answer gap = Remote.respond(here, given.token(), Remote.text(4, "d")).expect(409);
@@ -141,8 +139,7 @@ class RemoteWorkerTest {
       assertThat(answer(here, thread)).isEqualTo("ab");
       // The answer to the last one was lost: it is sent again.
       assertThat(
-              Remote.respond(
-                      there, given.token(), first, Remote.text(2, "b"), Remote.completed(3))
+              Remote.respond(there, given.token(), first, Remote.text(2, "b"), Remote.completed(3))
                   .expect(200)
                   .body()
                   .get("accepted")
@@ -207,8 +204,7 @@ class RemoteWorkerTest {
           .pollInterval(Duration.ofSeconds(1))
           .atMost(Duration.ofSeconds(15))
           .until(() -> {
-            token[0] =
-                Remote.heartbeat(there, token[0]).expect(200).body().get("token").asString();
+            token[0] = Remote.heartbeat(there, token[0]).expect(200).body().get("token").asString();
             return System.nanoTime() > until;
           });
       Remote.heartbeat(here, given.token()).expect(401);
@@ -246,12 +242,16 @@ class RemoteWorkerTest {
               there,
               given.token(),
               Map.of(
-                  "seq", 1,
-                  "type", "permission",
-                  "id", "p1",
-                  "tool_call", Map.of("title", "delete it"),
+                  "seq",
+                  1,
+                  "type",
+                  "permission",
+                  "id",
+                  "p1",
+                  "tool_call",
+                  Map.of("title", "delete it"),
                   "options",
-                      List.of(Map.of("optionId", "yes", "name", "Yes", "kind", "allow_once"))))
+                  List.of(Map.of("optionId", "yes", "name", "Yes", "kind", "allow_once"))))
           .expect(200);
       Awaitility.await("the run waits for a person")
           .atMost(SOON)
@@ -353,8 +353,7 @@ class RemoteWorkerTest {
       assertThat(kept.get("snapshot").asString()).isEqualTo("kept");
       assertThat(kept.get("run_id").asString()).isEqualTo(run);
       Remote.as(there, foreign.token(), "GET", path, null).expect(404);
-      assertThat(
-              Remote.as(here, second.token(), "GET", "/worker/thread", null).expect(200).text())
+      assertThat(Remote.as(here, second.token(), "GET", "/worker/thread", null).expect(200).text())
           .contains("one", "two");
       Remote.as(there, second.token(), "DELETE", path, null).expect(200);
       Remote.as(here, second.token(), "GET", path, null).expect(404);
@@ -392,7 +391,8 @@ class RemoteWorkerTest {
     String key = agent("narrow", Map.of());
     for (String path :
         List.of("/threads/x", "/assistants/search", "/admin/agents", "/admin/status", "/runs/x")) {
-      assertThat(Remote.as(here, key, path.endsWith("search") ? "POST" : "GET", path, null).status())
+      assertThat(
+              Remote.as(here, key, path.endsWith("search") ? "POST" : "GET", path, null).status())
           .as(path)
           .isIn(403, 404);
     }
@@ -412,8 +412,7 @@ class RemoteWorkerTest {
   }
 
   private static Map<String, String> environment(Turnkeeper replica, String key, String name) {
-    return Map.of(
-        "TURNKEEPER_URL", replica.url(), "TURNKEEPER_API_KEY", key, "WORKER_NAME", name);
+    return Map.of("TURNKEEPER_URL", replica.url(), "TURNKEEPER_API_KEY", key, "WORKER_NAME", name);
   }
 
   private static Path example(String name) {
@@ -509,8 +508,7 @@ class RemoteWorkerTest {
     assertThat(first.get("token")).isNotEqualTo(second.get("token"));
     for (Turnkeeper replica : List.of(here, there)) {
       for (JsonNode said : List.of(first, second)) {
-        Remote.as(replica, said.get("token").asString(), "GET", "/worker/thread", null)
-            .expect(409);
+        Remote.as(replica, said.get("token").asString(), "GET", "/worker/thread", null).expect(409);
       }
     }
     String run =

@@ -55,7 +55,7 @@ public final class Cluster implements AutoCloseable {
   static final int LOCK_CLASS = 0x746b_7270;
 
   private static final int NONE = -1;
-  private static final Duration LOOK_EVERY = Duration.ofMillis(250);
+  private static final Duration LOOK_EVERY = Duration.ofMillis(275);
   private static final Duration DEADLINE_EVERY = Duration.ofMillis(25);
   private static final Duration STOP_MAX = Duration.ofSeconds(5);
   private static final String TAKEOVER_WAIT = "500ms";
@@ -535,7 +535,7 @@ public final class Cluster implements AutoCloseable {
     try {
       db.useTx(tx -> {
         tx.query(ClusterSql.LIMIT_WAIT).bind("timeout", TAKEOVER_WAIT).mapTo(String.class).one();
-        if (bothLocked(tx, dead, taker) && stillGone(tx, dead, taker)) {
+        if (TakeoverLocks.both(tx, dead, taker) && stillGone(tx, dead, taker)) {
           tx.update(ClusterSql.END).bind("state", "dead").bind("id", dead).execute();
           after.add(member.takeOver(tx, dead, taker));
         }
@@ -562,29 +562,6 @@ public final class Cluster implements AutoCloseable {
       log.info("could not say goodbye to the database: the others will notice");
       return false;
     }
-  }
-
-  /**
-   * In the order of ids, whoever buries whom: two that take each other for dead cannot deadlock.
-   */
-  private static boolean bothLocked(Tx tx, int dead, int taker) {
-    return dead < taker ? locked(tx, dead) && held(tx, taker) : held(tx, taker) && locked(tx, dead);
-  }
-
-  private static boolean held(Tx tx, int taker) {
-    return tx.query(ClusterSql.HOLD_TAKER)
-        .bind("taker", taker)
-        .mapTo(Integer.class)
-        .findOne()
-        .isPresent();
-  }
-
-  private static boolean locked(Tx tx, int dead) {
-    return tx.query(ClusterSql.LOCK_REPLICA)
-        .bind("dead", dead)
-        .mapTo(Integer.class)
-        .findOne()
-        .isPresent();
   }
 
   private boolean stillGone(Tx tx, int dead, int taker) {

@@ -28,6 +28,9 @@ import org.slf4j.LoggerFactory;
  * for (its value fits no number, say), is passed.
  */
 public final class Backfill {
+  /** As long as a migration may: see {@link Migrations}. */
+  private static final String WAIT_BRIEFLY = "SET LOCAL lock_timeout = '300ms'";
+
   private static final int CHUNK = 500;
   private static final Pattern NAME = Pattern.compile("[a-z][a-z0-9_]*");
   private static final Pattern END_OF_STATEMENT = Pattern.compile("(?m);\\s*$");
@@ -137,7 +140,7 @@ public final class Backfill {
 
   private Page next(Db db, int size, boolean filling) {
     return db.inTx(tx -> {
-      tx.update(BackfillSql.WAIT_BRIEFLY).execute();
+      tx.update(WAIT_BRIEFLY).execute();
       Progress before =
           tx.query(BackfillSql.TAKE)
               .bind("name", name)

@@ -3,9 +3,6 @@ package io.turnkeeper.db;
 final class BackfillSql {
   private BackfillSql() {}
 
-  /** As long as a migration may: see {@link Migrations}. */
-  static final String WAIT_BRIEFLY = "SET LOCAL lock_timeout = '300ms'";
-
   /** Makes the row when there is none, and holds it: one process at a time. */
   static final String TAKE =
       """

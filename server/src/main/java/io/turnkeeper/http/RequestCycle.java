@@ -4,6 +4,8 @@ import io.javalin.http.Context;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.telemetry.Metrics;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.util.concurrent.TimeUnit;
 import org.eclipse.jetty.ee10.servlet.ServletContextRequest;
 import org.eclipse.jetty.io.EofException;
@@ -20,6 +22,9 @@ final class RequestCycle {
   private static final Logger requests = LoggerFactory.getLogger("io.turnkeeper.http.requests");
   private static final int CORS_MAX_AGE_SECONDS = 600;
   private static final String ANSWERED = "turnkeeper.answered";
+
+  /** So much of a refused body is read, for the connection to live on. */
+  private static final int LEFT_UNREAD_MAX = 64 << 10;
 
   private final HttpConfig config;
   private final Streams streams;
@@ -79,6 +84,7 @@ final class RequestCycle {
     RequestTags tags = begin(context);
     Route none = Route.get("-", _ -> {});
     try {
+      settleBody(context);
       new Exchange(context, none, streams, config, tags).problem(problem);
       metrics.httpRequest(context.method().name(), "-", problem.status(), 0);
     } catch (StreamClosed _) {
@@ -158,9 +164,31 @@ final class RequestCycle {
     try {
       context.res().reset();
       headers(context, tags);
+      settleBody(context);
       exchange.problem(problem);
     } catch (StreamClosed _) {
       // nobody is left to tell
+    }
+  }
+
+  /**
+   * Reads what is left of a short body. After a long one the connection ends, and the answer says
+   * so: a peer that sent its next request on it would get no answer.
+   */
+  private static void settleBody(Context context) {
+    var request = context.req();
+    long declared = request.getContentLengthLong();
+    if (declared == 0 || (declared < 0 && request.getHeader("Transfer-Encoding") == null)) {
+      return;
+    }
+    if (declared > 0 && declared <= LEFT_UNREAD_MAX && request.getHeader("Expect") == null) {
+      try {
+        request.getInputStream().transferTo(OutputStream.nullOutputStream());
+      } catch (IOException gone) {
+        throw new StreamClosed(StreamClosed.Reason.PEER);
+      }
+    } else if (request.getProtocol().startsWith("HTTP/1")) {
+      context.res().setHeader("Connection", "close");
     }
   }
 

@@ -119,12 +119,7 @@ public final class Orchestrator implements AutoCloseable {
    */
   public Orchestrator(
       Capabilities on, Limits limits, Elsewhere elsewhere, Meters meters, Clock clock) {
-    this(
-        on,
-        limits,
-        elsewhere,
-        meters,
-        new Ways(clock, Thread.ofVirtual().factory(), RunId::next));
+    this(on, limits, elsewhere, meters, new Ways(clock, Thread.ofVirtual().factory(), RunId::next));
   }
 
   /** Where time comes from, the threads on which conversations are served, and ids of runs. */

@@ -207,8 +207,7 @@ final class Remains {
       produced = true;
       tools
           .writer()
-          .write(
-              new Write.Log(new Append(lease, run.id(), ++seq, kind, data)), WRITE_DEADLINE);
+          .write(new Write.Log(new Append(lease, run.id(), ++seq, kind, data)), WRITE_DEADLINE);
     }
     return new Attempt(attempt.fold(), seq, attempt.begun(), produced, attempt.applied());
   }

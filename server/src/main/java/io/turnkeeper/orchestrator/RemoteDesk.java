@@ -129,13 +129,12 @@ final class RemoteDesk implements AutoCloseable {
 
   List<Message> messages(Run run, int after, int limit) {
     return db.inTx(
-        run.organization(),
-        tx -> work.messages(tx, run.organization(), run.id(), after, limit));
+        run.organization(), tx -> work.messages(tx, run.organization(), run.id(), after, limit));
   }
 
   /**
-   * All that was accepted of the worker of the run's last attempt, under the lease before; none when
-   * it had none. Nothing more is accepted of it, and it has room for another run.
+   * All that was accepted of the worker of the run's last attempt, under the lease before; none
+   * when it had none. Nothing more is accepted of it, and it has room for another run.
    */
   List<Message> remains(LeaseToken lease, Run run) {
     return db.inTx(
@@ -285,7 +284,8 @@ final class RemoteDesk implements AutoCloseable {
       List<Taken> taken = db.inTx(me.organization(), tx -> work.take(tx, me, max, deadline()));
       List<Assignment> assignments = new ArrayList<>();
       for (Taken turn : taken) {
-        Optional<Run> run = db.inTx(me.organization(), tx -> queue.run(tx, me.organization(), turn.run()));
+        Optional<Run> run =
+            db.inTx(me.organization(), tx -> queue.run(tx, me.organization(), turn.run()));
         run.filter(it -> it.attempt() == turn.attempt())
             .ifPresent(it -> {
               given.put(it.conversation().key(), it.id());
@@ -411,11 +411,9 @@ final class RemoteDesk implements AutoCloseable {
     Set<UUID> kept =
         db.inTx(tx -> work.stay(tx, all.stream().map(it -> it.me).toList(), deadline()));
     stayedNanos = now;
-    List<Connection> ended =
-        all.stream().filter(it -> !kept.contains(it.me.connection())).toList();
+    List<Connection> ended = all.stream().filter(it -> !kept.contains(it.me.connection())).toList();
     if (!ended.isEmpty()) {
-      Set<UUID> there =
-          db.inTx(tx -> work.present(tx, ended.stream().map(it -> it.me).toList()));
+      Set<UUID> there = db.inTx(tx -> work.present(tx, ended.stream().map(it -> it.me).toList()));
       ended.forEach(it ->
           it.end(there.contains(it.me.id()) ? WorkerLink.Over.REPLACED : WorkerLink.Over.DROPPED));
     }

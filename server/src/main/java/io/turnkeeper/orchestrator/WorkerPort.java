@@ -148,34 +148,37 @@ public final class WorkerPort {
     Answer answer =
         tools
             .db()
-            .inTx(scope.organization(), tx -> {
-              Conversation conversation = owned(tx, scope, run).conversation();
-              RemoteTurn turn = remote(tx, scope, run);
-              int received = turn.received();
-              List<Message> fresh = messages.stream().filter(it -> it.seq() > received).toList();
-              boolean mine = turn.epoch() == scope.epoch() && turn.attempt() == scope.attempt();
-              if (fresh.isEmpty() && mine && !messages.isEmpty()) {
-                return new Answer(received, conversation.key(), false);
-              }
-              Held held = live(tx, scope, run);
-              if (!mine || turn.state() != RemoteTurn.State.TAKEN) {
-                throw over();
-              }
-              if (fresh.isEmpty()) {
-                return new Answer(received, conversation.key(), false);
-              }
-              if (fresh.getFirst().seq() != received + 1) {
-                throw new Refusal.Conflict(
-                    "events_missing", "the next event to send is number " + (received + 1));
-              }
-              work.say(
-                  tx,
-                  held.lease(),
-                  run,
-                  fresh,
-                  new RemoteWork.Said(Messages.result(fresh) != null, elsewhere.deadline()));
-              return new Answer(fresh.getLast().seq(), conversation.key(), true);
-            });
+            .inTx(
+                scope.organization(),
+                tx -> {
+                  Conversation conversation = owned(tx, scope, run).conversation();
+                  RemoteTurn turn = remote(tx, scope, run);
+                  int received = turn.received();
+                  List<Message> fresh =
+                      messages.stream().filter(it -> it.seq() > received).toList();
+                  boolean mine = turn.epoch() == scope.epoch() && turn.attempt() == scope.attempt();
+                  if (fresh.isEmpty() && mine && !messages.isEmpty()) {
+                    return new Answer(received, conversation.key(), false);
+                  }
+                  Held held = live(tx, scope, run);
+                  if (!mine || turn.state() != RemoteTurn.State.TAKEN) {
+                    throw over();
+                  }
+                  if (fresh.isEmpty()) {
+                    return new Answer(received, conversation.key(), false);
+                  }
+                  if (fresh.getFirst().seq() != received + 1) {
+                    throw new Refusal.Conflict(
+                        "events_missing", "the next event to send is number " + (received + 1));
+                  }
+                  work.say(
+                      tx,
+                      held.lease(),
+                      run,
+                      fresh,
+                      new RemoteWork.Said(Messages.result(fresh) != null, elsewhere.deadline()));
+                  return new Answer(fresh.getLast().seq(), conversation.key(), true);
+                });
     if (answer.fresh()) {
       tools.desk().tellHolder(answer.key());
     }
@@ -204,22 +207,24 @@ public final class WorkerPort {
     Found found =
         tools
             .db()
-            .inTx(scope.organization(), tx -> {
-              Run now = owned(tx, scope, run);
-              Optional<RemoteTurn> turn = work.lock(tx, scope.organization(), run);
-              Held held = live(tx, scope, run);
-              turn.ifPresent(it -> {
-                checkKey(it);
-                if (it.state() != RemoteTurn.State.TAKEN) {
-                  throw over();
-                }
-                work.beat(tx, held.lease(), run, it, elsewhere.deadline());
-              });
-              return new Found(
-                  now,
-                  turn.orElse(null),
-                  tools.queue().live(tx, scope.organization(), now.conversation().key()));
-            });
+            .inTx(
+                scope.organization(),
+                tx -> {
+                  Run now = owned(tx, scope, run);
+                  Optional<RemoteTurn> turn = work.lock(tx, scope.organization(), run);
+                  Held held = live(tx, scope, run);
+                  turn.ifPresent(it -> {
+                    checkKey(it);
+                    if (it.state() != RemoteTurn.State.TAKEN) {
+                      throw over();
+                    }
+                    work.beat(tx, held.lease(), run, it, elsewhere.deadline());
+                  });
+                  return new Found(
+                      now,
+                      turn.orElse(null),
+                      tools.queue().live(tx, scope.organization(), now.conversation().key()));
+                });
     RemoteTurn turn = found.turn();
     return new Beat(
         turn == null ? found.run().cancelRequested() : turn.cancel(),
@@ -253,14 +258,17 @@ public final class WorkerPort {
     Run now =
         tools
             .db()
-            .inTx(scope.organization(), tx -> {
-              Run live = held(tx, scope, run).run();
-              if (work.lock(tx, scope.organization(), run).isPresent()) {
-                throw new Refusal.Conflict(
-                    "remote_run", "a worker from elsewhere sends its events to /worker/response");
-              }
-              return live;
-            });
+            .inTx(
+                scope.organization(),
+                tx -> {
+                  Run live = held(tx, scope, run).run();
+                  if (work.lock(tx, scope.organization(), run).isPresent()) {
+                    throw new Refusal.Conflict(
+                        "remote_run",
+                        "a worker from elsewhere sends its events to /worker/response");
+                  }
+                  return live;
+                });
     try {
       if (!custom.write(now.conversation().key(), run, scope.attempt(), Messages.custom(data))) {
         throw new Refusal.Conflict(
@@ -309,10 +317,12 @@ public final class WorkerPort {
     RunId run = run(scope);
     tools
         .db()
-        .useTx(scope.organization(), tx -> {
-          Held held = remoteHeld(tx, scope, run);
-          tools.snapshots().delete(tx, held.run().conversation());
-        });
+        .useTx(
+            scope.organization(),
+            tx -> {
+              Held held = remoteHeld(tx, scope, run);
+              tools.snapshots().delete(tx, held.run().conversation());
+            });
   }
 
   private static RunId run(RunScope scope) {

@@ -193,8 +193,8 @@ final class RemoteSql {
       """;
 
   /**
-   * As {@link #CLOSE}, if it is past its deadline. A worker that lost a run counts as gone until it says
-   * something: its connection may be open for long after its machine is off.
+   * As {@link #CLOSE}, if it is past its deadline. A worker that lost a run counts as gone until it
+   * says something: its connection may be open for long after its machine is off.
    */
   static final String CLOSE_SILENT =
       """

@@ -261,8 +261,8 @@ public final class RemoteWork {
   }
 
   /**
-   * As {@link #close}, if its worker or the offer is past its deadline now. The worker counts as gone then,
-   * until it connects again.
+   * As {@link #close}, if its worker or the offer is past its deadline now. The worker counts as
+   * gone then, until it connects again.
    */
   public boolean closeSilent(Tx tx, LeaseToken lease, Taken turn) {
     return of(tx.query(RemoteSql.CLOSE_SILENT), lease, turn).mapTo(Long.class).one() == 1;

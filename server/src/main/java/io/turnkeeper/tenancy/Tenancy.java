@@ -99,7 +99,8 @@ public final class Tenancy {
   }
 
   /**
-   * As the other, for a request that is known to be the organization's by something else than a key.
+   * As the other, for a request that is known to be the organization's by something else than a
+   * key.
    *
    * @throws Refusal.Limited over a limit
    */

@@ -324,6 +324,10 @@ final class Signing {
       return;
     }
     LogField.ORGANIZATION.set(caller.organizationName());
+    if (caller.role() == Role.WORKER) {
+      html(exchange, 403, signInPage(next, "A worker's key opens nothing here; use another."));
+      return;
+    }
     cookie(exchange, parts.sessions().open(caller), Sessions.WHOLE.toSeconds());
     exchange.seeOther(next(next));
   }

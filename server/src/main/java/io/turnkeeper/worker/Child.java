@@ -70,7 +70,10 @@ final class Child {
     ProcessBuilder builder = new ProcessBuilder(command).directory(spec.workDir().toFile());
     builder.environment().clear();
     builder.environment().putAll(env);
-    Tail stderr = new Tail(config.stderrTailBytes(), Secrets.inErrors(spec.env()).and(launch.extraEnv().get(CommandWorker.RUN_TOKEN)));
+    Tail stderr =
+        new Tail(
+            config.stderrTailBytes(),
+            Secrets.inErrors(spec.env()).and(launch.extraEnv().get(CommandWorker.RUN_TOKEN)));
     try {
       return new Child(builder.start(), launch, stderr, warden);
     } catch (IOException | IllegalArgumentException e) {

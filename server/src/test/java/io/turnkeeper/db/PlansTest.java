@@ -46,6 +46,8 @@ class PlansTest {
           Map.entry("ConversationSql.SEARCH_CREATED", "pinned below, with its limit"),
           Map.entry("LeaseSql.COUNT_RUNNING", "as many as the caps let run at once"),
           Map.entry("LeaseSql.MARK_TAKEN", "a takeover: what the dead replica held"),
+          Map.entry("PageSql.BUSY", "a page of the console; each part of it ends at a limit"),
+          Map.entry("WatchSql.DEPTH_OF", "the console's overview; each part ends at a limit"),
           Map.entry("ReadSql.DEPTH", "a scrape: what waits and what is held, but nothing idle"),
           Map.entry("ReadSql.LEASES", "what a replica holds"),
           Map.entry("ReadSql.RUNS", "pinned below, with its limit"),
@@ -232,12 +234,17 @@ class PlansTest {
   void whose_a_run_is_is_one_look_by_its_key_whatever_there_is() {
     for (String name : List.of("ReadSql.RUN", "LeaseSql.HELD")) {
       String plan = Plans.generic(db, sql(name)).toString();
-      assertThat(plan).as(name).containsPattern("\\(?id = \\$\\d\\)").contains("conversations_pkey");
+      assertThat(plan)
+          .as(name)
+          .containsPattern("\\(?id = \\$\\d\\)")
+          .contains("conversations_pkey");
       assertThat(plan).as(name).doesNotContain("runs_live");
     }
     for (String name : List.of("ReadSql.RUN", "LeaseSql.HELD", "RemoteSql.LOCK_TURN")) {
       // One level more in an index at most.
-      assertThat(withMany.get(name)).as(name).isLessThanOrEqualTo(withFew.getOrDefault(name, 0L) + 4);
+      assertThat(withMany.get(name))
+          .as(name)
+          .isLessThanOrEqualTo(withFew.getOrDefault(name, 0L) + 4);
       assertThat(withMany.get(name)).as(name).isLessThan(40);
     }
   }

@@ -1,12 +1,16 @@
 package io.turnkeeper.http;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.telemetry.Metrics;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -16,9 +20,11 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -79,6 +85,12 @@ class HttpServerTest {
             "/refuse",
             _ -> {
               throw new Refusal.Limited("too_many", "later", Duration.ofMillis(1500));
+            }));
+    routes.add(
+        Route.post(
+            "/refuse",
+            _ -> {
+              throw new Refusal.Denied("no", "not you");
             }));
     routes.add(
         Route.get(
@@ -374,5 +386,49 @@ class HttpServerTest {
     stopped.get(5, TimeUnit.SECONDS);
     assertThatThrownBy(() -> client.send(request, BodyHandlers.ofString()))
         .isInstanceOf(IOException.class);
+  }
+
+  /** A refusal that left the body unread would end the connection under the next request. */
+  @ParameterizedTest
+  @CsvSource({"/refuse,403", "/nowhere,404", "/things/1,405"})
+  void a_connection_lives_on_after_a_refusal_whose_body_came_late(String path, int status)
+      throws Exception {
+    try (Socket socket = new Socket("127.0.0.1", server.port())) {
+      socket.setSoTimeout(10_000);
+      var in = new BufferedReader(new InputStreamReader(socket.getInputStream(), UTF_8));
+      for (int i = 0; i < 3; i++) {
+        String head = "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n";
+        socket.getOutputStream().write(head.getBytes(UTF_8));
+        socket.getOutputStream().flush();
+        LockSupport.parkNanos(20_000_000);
+        socket.getOutputStream().write("late".getBytes(UTF_8));
+        socket.getOutputStream().flush();
+        assertThat(in.readLine()).startsWith("HTTP/1.1 " + status);
+        int length = 0;
+        for (String line = in.readLine(); !line.isEmpty(); line = in.readLine()) {
+          if (line.toLowerCase(Locale.ROOT).startsWith("content-length:")) {
+            length = Integer.parseInt(line.substring(15).strip());
+          }
+        }
+        assertThat(in.read(new char[length], 0, length)).isEqualTo(length);
+      }
+    }
+  }
+
+  @Test
+  void a_long_body_that_is_refused_ends_the_connection_and_the_answer_says_so() throws Exception {
+    try (Socket socket = new Socket("127.0.0.1", server.port())) {
+      socket.setSoTimeout(10_000);
+      String head = "POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n";
+      socket.getOutputStream().write(head.getBytes(UTF_8));
+      socket.getOutputStream().flush();
+      var in = new BufferedReader(new InputStreamReader(socket.getInputStream(), UTF_8));
+      List<String> lines = new ArrayList<>();
+      for (String line = in.readLine(); !line.isEmpty(); line = in.readLine()) {
+        lines.add(line.toLowerCase(Locale.ROOT));
+      }
+      assertThat(lines.getFirst()).startsWith("http/1.1 403");
+      assertThat(lines).contains("connection: close");
+    }
   }
 }

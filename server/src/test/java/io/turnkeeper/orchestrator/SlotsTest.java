@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterAll;
@@ -197,7 +198,7 @@ class SlotsTest {
     orchestrator.cap(0);
     RunId run = post("echo");
     TurnWriter writer = new TurnWriter(db, queue, events, snapshots, key -> {}, count -> {});
-    Tools tools = withoutThreads(writer);
+    Tools tools = withoutTheFirstThread(writer);
     Admission admission = new Admission(CAP);
     Dispatcher dispatcher =
         new Dispatcher(tools, admission, new Remains(tools, () -> {}), () -> {});
@@ -248,8 +249,9 @@ class SlotsTest {
     assertThat(awaitEnd(late)).isEqualTo(RunStatus.COMPLETED);
   }
 
-  private Tools withoutThreads(TurnWriter writer) {
+  private Tools withoutTheFirstThread(TurnWriter writer) {
     Elsewhere elsewhere = Elsewhere.defaults(db, Clock.system());
+    AtomicInteger made = new AtomicInteger();
     return new Tools(
         db,
         queue,
@@ -268,7 +270,10 @@ class SlotsTest {
         Path.of("nowhere"),
         RunId::next,
         task -> {
-          throw new IllegalStateException("no more threads");
+          if (made.getAndIncrement() == 0) {
+            throw new IllegalStateException("no more threads");
+          }
+          return Thread.ofVirtual().unstarted(task);
         },
         Clock.system());
   }

@@ -77,9 +77,7 @@ class WorkerPortTest {
         tenancy.createOrganization("o-" + UUID.randomUUID(), null).organization().id();
     this.tokens =
         new RunTokens(
-            db,
-            new RunTokens.Limits(Duration.ofMinutes(15), Duration.ofDays(1)),
-            Clock.system());
+            db, new RunTokens.Limits(Duration.ofMinutes(15), Duration.ofDays(1)), Clock.system());
     db.useTx(tx -> events.tend(tx, Instant.now()));
     this.orchestrator =
         new Orchestrator(
@@ -126,8 +124,7 @@ class WorkerPortTest {
       db.useTx(tx -> queue.liftHeld(tx, 100));
       assertThat(claims(agent)).isEmpty();
       assertThat(link.over()).isEmpty();
-      assertThat(port.connected(organization))
-          .containsEntry(agent.id(), new RemoteWork.Crew(1, 2));
+      assertThat(port.connected(organization)).containsEntry(agent.id(), new RemoteWork.Crew(1, 2));
     }
     assertThat(port.connected(organization)).doesNotContainKey(agent.id());
   }
@@ -204,7 +201,8 @@ class WorkerPortTest {
     AgentId agent = scene.scope().agent();
     assertThat(port.connected(organization)).containsKey(agent);
     db.useTx(tx ->
-        tx.update("UPDATE worker_turns SET deadline_at = now() - interval '1 s' WHERE run_id = :run")
+        tx.update(
+                "UPDATE worker_turns SET deadline_at = now() - interval '1 s' WHERE run_id = :run")
             .bind("run", scene.run().value())
             .execute());
     Taken turn = new Taken(scene.run(), scene.scope().epoch(), scene.scope().attempt());
@@ -227,16 +225,14 @@ class WorkerPortTest {
             new RunScope(
                 organization, new AgentId(UUID.randomUUID()), own.thread(), own.run(), 1, 1),
             new RunScope(organization, own.agent(), "elsewhere", own.run(), own.epoch(), 1),
-            new RunScope(
-                organization, own.agent(), own.thread(), other.run(), own.epoch(), 1),
+            new RunScope(organization, own.agent(), own.thread(), other.run(), own.epoch(), 1),
             new RunScope(organization, own.agent(), own.thread(), RunId.next(), own.epoch(), 1));
     for (RunScope scope : forged) {
       for (ThrowingCallable use : uses(new Scene(scene.claimed(), scope), 1)) {
         assertThatThrownBy(use).isInstanceOf(Refusal.Denied.class);
       }
     }
-    RunScope none =
-        new RunScope(organization, own.agent(), own.thread(), null, own.epoch(), 1);
+    RunScope none = new RunScope(organization, own.agent(), own.thread(), null, own.epoch(), 1);
     for (ThrowingCallable use : uses(new Scene(scene.claimed(), none), 1)) {
       assertCode(use, "run_token_needed");
     }
@@ -259,7 +255,12 @@ class WorkerPortTest {
     take("kept", "w-2");
     RunScope now =
         new RunScope(
-            organization, old.agent(), old.thread(), old.run(), held.lease().epoch(), old.attempt());
+            organization,
+            old.agent(),
+            old.thread(),
+            old.run(),
+            held.lease().epoch(),
+            old.attempt());
     port.putSnapshot(now, scene.run(), bytes("later"));
     db.useTx(tx ->
         tx.update("UPDATE snapshots SET completed = true WHERE run_id = :run")
@@ -284,8 +285,7 @@ class WorkerPortTest {
     db.inTx(tx -> orchestrator.takeOver(tx, dead, taker)).run();
     Run ended = awaitEnded(scene.run());
     assertThat(ended.status()).isEqualTo(RunStatus.COMPLETED);
-    List<Event> log =
-        db.inTx(tx -> this.events.after(tx, organization, scene.run(), 0, 100));
+    List<Event> log = db.inTx(tx -> this.events.after(tx, organization, scene.run(), 0, 100));
     assertThat(log.getLast().data().path("answer").asString()).isEqualTo("one two three");
     assertThat(log.stream().map(Event::seq).toList()).containsExactly(1, 2, 3, 4, 5, 6);
     // Its worker lost the answer, and asks again.
@@ -361,9 +361,7 @@ class WorkerPortTest {
   }
 
   private Agent agent(String name) {
-    return agents
-        .add(organization, Json.object().put("name", name).put("kind", "remote"))
-        .agent();
+    return agents.add(organization, Json.object().put("name", name).put("kind", "remote")).agent();
   }
 
   private WorkerLink connect(Agent agent, String name, int capacity) {

@@ -43,7 +43,7 @@ class CostTest {
   private static final double TRANSACTIONS_MAX = 6;
   private static final int CONNECTIONS_MAX = 12;
   private static final Duration WINDOW = Duration.ofSeconds(6);
-  private static final int WINDOWS = 2;
+  private static final int WINDOWS = 4;
 
   private static final List<String> FILL =
       List.of(
@@ -87,9 +87,9 @@ class CostTest {
     DatabaseUrl url = TestDatabases.fresh("cost");
     String database = url.toString().replaceFirst("^.*/([^/?]+)(\\?.*)?$", "$1");
     try (Server server = Server.start(settings(url, data), (at, key) -> {})) {
-      double alone = transactionsPerSecond(database);
+      double alone = transactionsPerSecond(database, TRANSACTIONS_MAX);
       fill(url);
-      double full = transactionsPerSecond(database);
+      double full = transactionsPerSecond(database, TRANSACTIONS_MAX);
       log.info("periodic transactions per second: {} with nothing, {} with all", alone, full);
       assertThat(alone).as("with nothing").isPositive().isLessThanOrEqualTo(TRANSACTIONS_MAX);
       assertThat(full).as("with all").isPositive().isLessThanOrEqualTo(TRANSACTIONS_MAX);
@@ -114,7 +114,7 @@ class CostTest {
           .isEqualTo(1);
 
       try (Server second = Server.start(settings(url, beside), (at, key) -> {})) {
-        double both = transactionsPerSecond(database);
+        double both = transactionsPerSecond(database, 2 * TRANSACTIONS_MAX);
         log.info("periodic transactions per second of two replicas: {}", both);
         assertThat(second.url()).isNotEqualTo(server.url());
         assertThat(both).as("of two").isPositive().isLessThanOrEqualTo(2 * TRANSACTIONS_MAX);
@@ -153,10 +153,13 @@ class CostTest {
     }
   }
 
-  /** The smallest of some windows: the database's own upkeep commits too, now and then. */
-  private double transactionsPerSecond(String database) {
+  /**
+   * The smallest of some windows: the database's own upkeep commits too, now and then, and counts
+   * of an idle connection arrive up to ten seconds late. What is periodic is in every window.
+   */
+  private double transactionsPerSecond(String database, double most) {
     double least = Double.MAX_VALUE;
-    for (int i = 0; i < WINDOWS; i++) {
+    for (int i = 0; i < WINDOWS && least > most; i++) {
       long began = System.nanoTime();
       long before = commits(database);
       while (System.nanoTime() - began < WINDOW.toNanos()) {

@@ -70,7 +70,7 @@ class FloodedTest {
           """
           INSERT INTO runs (id, organization_id, agent_id, conversation_key, turn, action_input)
           SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7000'
-                  || '8' || lpad(to_hex(n * %2$d + c.key), 15, '0'))::uuid,
+                  || '8' || lpad(to_hex(n::bigint * %2$d + c.key), 15, '0'))::uuid,
                  c.organization_id, c.agent_id, c.key, n,
                  '{"messages": [{"role": "user", "content": "hi"}]}'
             FROM conversations c, generate_series(1, %1$d) n WHERE c.id LIKE 't-%%'

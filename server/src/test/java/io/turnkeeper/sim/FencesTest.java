@@ -133,7 +133,9 @@ class FencesTest {
                     "AND m.epoch = ? AND m.state = 'leased'",
                     "AND ? IS NOT NULL")
                 .where(
-                    "SELECT EXISTS (", "JOIN fence ON fence.id = m.replica_id", "CROSS JOIN fence")),
+                    "SELECT EXISTS (",
+                    "JOIN fence ON fence.id = m.replica_id",
+                    "CROSS JOIN fence")),
         under(
             Fence.without("the status that only a run under way has")
                 .where("finished_at = now()", "AND r.status IN ('running', 'waiting')", ""),

@@ -226,7 +226,8 @@ final class Simulation {
             : SimCluster.config(TTL, GRACE, HEARTBEAT);
     Duration skew = Duration.ofMinutes(random.nextInt(121) - 60);
     SimProcess process = new SimProcess(engine, "p" + ++made, data, config, skew);
-    process.wardenSilence = (made == 1 && !plan.warden() ? plan.ownTtl() : TTL).multipliedBy(2).dividedBy(3);
+    process.wardenSilence =
+        (made == 1 && !plan.warden() ? plan.ownTtl() : TTL).multipliedBy(2).dividedBy(3);
     engine.processes.add(process);
     engine.note(process + " begins");
   }

@@ -92,8 +92,7 @@ class TokenTextTest {
 
   @Test
   void a_token_without_a_run_is_one_and_says_so() {
-    RunScope none =
-        new RunScope(SCOPE.organization(), SCOPE.agent(), SCOPE.thread(), null, 7, 2);
+    RunScope none = new RunScope(SCOPE.organization(), SCOPE.agent(), SCOPE.thread(), null, 7, 2);
     assertThat(verify(TokenText.sign(none, KEY, NOW, END), NOW)).contains(none);
   }
 
@@ -144,8 +143,7 @@ class TokenTextTest {
     String none =
         Base64.getUrlEncoder()
             .withoutPadding()
-            .encodeToString(
-                "{\"alg\":\"none\",\"kid\":\"k1\"}".getBytes(StandardCharsets.UTF_8));
+            .encodeToString("{\"alg\":\"none\",\"kid\":\"k1\"}".getBytes(StandardCharsets.UTF_8));
     assertThat(verify(none + "." + parts[1] + "." + parts[2], NOW)).isEmpty();
     assertThat(verify(none + "." + parts[1] + ".", NOW)).isEmpty();
   }
@@ -163,7 +161,17 @@ class TokenTextTest {
   @Test
   void what_is_no_token_at_all_is_refused_and_breaks_nothing() {
     for (String text :
-        List.of("", ".", "..", "...", "a.b.c", "tk_x", "\u0000", "{}", "e30.e30.e30", "x".repeat(100_000))) {
+        List.of(
+            "",
+            ".",
+            "..",
+            "...",
+            "a.b.c",
+            "tk_x",
+            "\u0000",
+            "{}",
+            "e30.e30.e30",
+            "x".repeat(100_000))) {
       assertThat(verify(text, NOW)).isEmpty();
     }
   }
