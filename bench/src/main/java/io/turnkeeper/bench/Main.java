@@ -32,6 +32,9 @@ public final class Main implements Callable<Integer> {
   @Option(names = "--short", description = "under a minute for each scenario; a wider spread")
   private boolean small;
 
+  @Option(names = "--trials", paramLabel = "N", description = "how many faults, where they are")
+  private @Nullable Integer trials;
+
   @Option(names = "--smoke", description = "in miniature; fails when a ratio is far off")
   private boolean smoke;
 
@@ -68,7 +71,7 @@ public final class Main implements Callable<Integer> {
     Thread stopper = new Thread(server::close);
     Runtime.getRuntime().addShutdownHook(stopper);
     try (server) {
-      Lab lab = new Lab(root, scratch, server, mode, peers, new Progress());
+      Lab lab = new Lab(root, scratch, server, mode, peers, trials, new Progress());
       return measure(lab, Scenarios.named(scenarios));
     } finally {
       Runtime.getRuntime().removeShutdownHook(stopper);

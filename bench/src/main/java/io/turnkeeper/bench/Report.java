@@ -9,6 +9,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Results for people and for programs. */
 final class Report {
+  private static final int MANY = 20;
+
   private Report() {}
 
   static void print(PrintStream out, Scenario scenario, Sheet sheet) {
@@ -16,13 +18,14 @@ final class Report {
     for (Sheet.Series one : sheet.series()) {
       out.printf(
           Locale.ROOT,
-          "  %-58s %12s %-4s [%s – %s] n=%d%n",
+          "  %-58s %12s %-4s [%s – %s] n=%d%s%n",
           one.name(),
           number(one.median()),
           one.unit(),
           number(one.min()),
           number(one.max()),
-          one.values().size());
+          one.values().size(),
+          tail(one));
     }
     for (Sheet.Figure figure : sheet.figures()) {
       out.printf(
@@ -54,6 +57,8 @@ final class Report {
                 .put("median", values.median())
                 .put("min", values.min())
                 .put("max", values.max())
+                .put("p90", values.percentile(90))
+                .put("p99", values.percentile(99))
                 .putArray("values");
         values.values().forEach(each::add);
       }
@@ -71,6 +76,13 @@ final class Report {
       sheet.notes().forEach(notes::add);
     }
     return all;
+  }
+
+  /** Where there are enough of them to speak of. */
+  private static String tail(Sheet.Series one) {
+    return one.values().size() < MANY
+        ? ""
+        : " p90=" + number(one.percentile(90)) + " p99=" + number(one.percentile(99));
   }
 
   private static String number(double value) {

@@ -7,7 +7,13 @@ import picocli.CommandLine;
 /** What can be measured. */
 final class Scenarios {
   static final List<Scenario> ALL =
-      List.of(new Enqueue(), new Drain(), new DrainBacklog(), new Solo(), new Dispatch());
+      List.of(
+          new Enqueue(),
+          new Drain(),
+          new DrainBacklog(),
+          new Solo(),
+          new Dispatch(),
+          new Takeover());
 
   private Scenarios() {}
 

@@ -18,6 +18,12 @@ final class Sheet {
           : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
     }
 
+    /** The lowest value that so many of a hundred do not exceed. */
+    double percentile(int ofHundred) {
+      List<Double> sorted = values.stream().sorted().toList();
+      return sorted.get(Math.max(0, (sorted.size() * ofHundred + 99) / 100 - 1));
+    }
+
     double min() {
       return values.stream().mapToDouble(Double::doubleValue).min().orElse(0);
     }
@@ -100,6 +106,14 @@ final class Sheet {
     Series one = series.get(of);
     if (one != null) {
       figures.add(new Figure(name, one.median(), bound));
+    }
+  }
+
+  /** A series' percentile against a bound. */
+  void percentile(String name, String of, int ofHundred, Bound bound) {
+    Series one = series.get(of);
+    if (one != null) {
+      figures.add(new Figure(name, one.percentile(ofHundred), bound));
     }
   }
 
