@@ -78,11 +78,18 @@ final class Postgres implements AutoCloseable {
 
   /** A hot standby that streams from this one, asynchronously; needs an installed PostgreSQL. */
   Postgres standby() {
-    Postgres standby = installed(requireBin(), home.resolveSibling("."), "pg-standby");
-    standby.command(
+    Postgres standby = installed(requireBin(), home.getParent(), "pg-standby");
+    standby.follow(this);
+    return standby;
+  }
+
+  /** Becomes a standby of that one, whatever it was before; it does not run. */
+  void follow(Postgres primary) {
+    Programs.removeTree(home.resolve("data"));
+    command(
         "pg_basebackup",
         "-D",
-        standby.data(),
+        data(),
         "-R",
         "-X",
         "stream",
@@ -91,11 +98,10 @@ final class Postgres implements AutoCloseable {
         "-h",
         "127.0.0.1",
         "-p",
-        Integer.toString(port),
+        Integer.toString(primary.port),
         "-U",
         "postgres");
-    standby.startServer();
-    return standby;
+    startServer();
   }
 
   void startServer() {

@@ -13,7 +13,9 @@ final class Scenarios {
           new DrainBacklog(),
           new Solo(),
           new Dispatch(),
-          new Takeover());
+          new Takeover(),
+          new Failover(),
+          new Rolling());
 
   private Scenarios() {}
 

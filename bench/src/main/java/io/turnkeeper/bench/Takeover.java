@@ -1,5 +1,8 @@
 package io.turnkeeper.bench;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -98,10 +101,10 @@ final class Takeover implements Scenario {
         throw new IllegalStateException("the agent does not speak");
       }
       Threads.sleep(ThreadLocalRandom.current().nextInt(PHASE_MILLIS));
-      ProcessHandle agent = ProcessHandle.of(agent(reader)).orElseThrow();
+      long agent = agent(reader);
       watch.begin();
       long killed = System.nanoTime();
-      CompletableFuture<Long> gone = agent.onExit().thenApply(it -> System.nanoTime());
+      CompletableFuture<Long> gone = CompletableFuture.supplyAsync(() -> whenGone(agent));
       holder.kill();
       JsonNode ended = Fleet.ended(reading, run, ENDS_WITHIN);
       reader.whole();
@@ -111,7 +114,7 @@ final class Takeover implements Scenario {
       since(sheet, GOES_ON, killed, watch.goesOn());
       since(sheet, SEEN, killed, reader.first(it -> it.data().contains("outcome unknown")));
       since(sheet, SPEAKS, killed, reader.first(it -> it.data().contains("\"again \"")));
-      sheet.add(AGENT_GONE, "ms", millis(killed, gone.get(10, java.util.concurrent.TimeUnit.SECONDS)));
+      sheet.add(AGENT_GONE, "ms", millis(killed, gone.join()));
       String wanted = policy.equals("fail") ? "failed" : "completed";
       if (!ended.path("status").asString("").equals(wanted)) {
         throw new IllegalStateException("the run is not " + wanted + ": " + ended);
@@ -122,6 +125,26 @@ final class Takeover implements Scenario {
             reader.first(it -> it.data().contains("outcome unknown")).isPresent());
       }
     }
+  }
+
+  /** Who has ended keeps its number until its parent looks: that is gone too. */
+  private static long whenGone(long pid) {
+    Path stat = Path.of("/proc/" + pid + "/stat");
+    boolean gone =
+        Threads.await(
+            2,
+            20,
+            () -> {
+              try {
+                return Files.readString(stat).contains(") Z");
+              } catch (IOException none) {
+                return true;
+              }
+            });
+    if (!gone) {
+      throw new IllegalStateException("the dead replica's agent lives on");
+    }
+    return System.nanoTime();
   }
 
   private static long agent(Follower reader) {
