@@ -62,8 +62,12 @@ final class Fleet implements AutoCloseable {
   private final Path marks;
   private final List<Replica> replicas = new ArrayList<>();
 
+  /** Whoever ends the measurement in the middle leaves no replica behind. */
+  private final Thread stopper = new Thread(() -> replicas().forEach(Replica::kill));
+
   private Fleet(Path marks) {
     this.marks = marks;
+    Runtime.getRuntime().addShutdownHook(stopper);
   }
 
   static Fleet start(Lab lab, int count, String databaseUrl) {
@@ -74,9 +78,9 @@ final class Fleet implements AutoCloseable {
       throw new UncheckedIOException(failed);
     }
     Fleet fleet = new Fleet(home.resolve("marks"));
-    List<String> java = java(lab);
+    List<String> up = Program.up(lab);
     for (int i = 0; i < count; i++) {
-      fleet.replicas.add(new Replica(java, home.resolve("replica-" + i), databaseUrl));
+      fleet.replicas.add(new Replica(up, home.resolve("replica-" + i), databaseUrl));
     }
     try {
       fleet.replicas.getFirst().startFirst();
@@ -86,22 +90,6 @@ final class Fleet implements AutoCloseable {
       fleet.close();
       throw failed;
     }
-  }
-
-  /** As the launcher does it, but with little memory: there are several of them. */
-  private static List<String> java(Lab lab) {
-    Path jar = lab.root().resolve("server/target/turnkeeper.jar");
-    if (!Files.exists(jar)) {
-      throw new IllegalStateException(jar + " is not there: bench/run builds it");
-    }
-    return List.of(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "-XX:+UseCompactObjectHeaders",
-        "-XX:+UseG1GC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-Xmx512m",
-        "-jar",
-        jar.toString());
   }
 
   List<Replica> replicas() {
@@ -208,6 +196,7 @@ final class Fleet implements AutoCloseable {
 
   @Override
   public void close() {
+    Runtime.getRuntime().removeShutdownHook(stopper);
     Threads.join(
         replicas.stream().map(it -> Thread.ofVirtual().start(it::close)).toList());
   }

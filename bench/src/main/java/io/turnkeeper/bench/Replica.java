@@ -30,7 +30,7 @@ final class Replica implements AutoCloseable {
   private static final String SECRETS_KEY = "YmVuY2gtb25seS1iZW5jaC1vbmx5LWJlbmNoLW9ubHk=";
 
   private static final int READY_WITHIN = 120;
-  private static final int STOP_WITHIN = 40;
+  private static final int STOP_WITHIN = 90;
   private static final Pattern READY = Pattern.compile("ready at (http://\\S+)");
   private static final Pattern KEY = Pattern.compile("key\\s*=\\s*\"(tk_[^\"]+)\"");
 
@@ -51,12 +51,12 @@ final class Replica implements AutoCloseable {
   private int starts;
 
   /**
-   * @param java the program with its flags, up to the jar
+   * @param program the command up to its subcommand
    */
-  Replica(List<String> java, Path data, String databaseUrl) {
+  Replica(List<String> program, Path data, String databaseUrl) {
     this.data = data;
     this.log = data.resolveSibling(data.getFileName() + ".log");
-    this.command = new ArrayList<>(java);
+    this.command = new ArrayList<>(program);
     command.addAll(
         List.of("up", "--port", "0", "--data", data.toString(), "--database-url", databaseUrl));
   }
@@ -135,7 +135,10 @@ final class Replica implements AutoCloseable {
 
   /** As a failing machine would end it. Does not wait. */
   void kill() {
-    running().destroyForcibly();
+    Process now = process;
+    if (now != null) {
+      now.destroyForcibly();
+    }
   }
 
   /** Tells it to stop. Does not wait. */

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * Each of three replicas is stopped and started again, one after the other, while clients send 50
@@ -69,9 +70,12 @@ final class Rolling implements Scenario {
     firstWord(asked, asked.newThread()).ifPresent(millis -> sheet.add(BEGINS, "ms", millis));
     long from = System.nanoTime();
     replica.terminate();
-    for (String thread : idle) {
-      firstWord(asked, thread).ifPresent(millis -> sheet.add(MOVES, "ms", millis));
-    }
+    List<Optional<Double>> moved = new CopyOnWriteArrayList<>();
+    Threads.join(
+        idle.stream()
+            .map(it -> Thread.ofVirtual().start(() -> moved.add(firstWord(asked, it))))
+            .toList());
+    moved.stream().flatMap(Optional::stream).forEach(millis -> sheet.add(MOVES, "ms", millis));
     replica.awaitEnd();
     sheet.add(STOPS, "ms", (System.nanoTime() - from) / 1e6);
     long again = System.nanoTime();
