@@ -24,16 +24,18 @@ final class Failover implements Scenario {
 
   /** What is looked for after the database is back, and the column and table that say when. */
   private enum First {
-    ACCEPTED("a message is accepted", "created_at) FROM runs WHERE created_at"),
-    COMPLETED("a run completes", "finished_at) FROM runs WHERE finished_at"),
-    SAID("the next event of a long run", "created_at) FROM run_events WHERE created_at");
+    ACCEPTED("a message is accepted", "created_at", "runs"),
+    COMPLETED("a run completes", "finished_at", "runs"),
+    SAID("the next event of a long run", "created_at", "run_events");
 
     private final String what;
-    private final String from;
+    private final String column;
+    private final String table;
 
-    First(String what, String from) {
+    First(String what, String column, String table) {
       this.what = what;
-      this.from = from;
+      this.column = column;
+      this.table = table;
     }
 
     String series(DatabaseFault fault) {
@@ -44,13 +46,9 @@ final class Failover implements Scenario {
     double after(Database database, long backMillis, String run) {
       String only = this == SAID ? " AND run_id = '" + run + "'" : "";
       return database.number(
-              "SELECT extract(epoch FROM min("
-                  + from
-                  + " >= to_timestamp("
-                  + backMillis
-                  + " / 1000.0)"
-                  + only
-                  + ") * 1000")
+              "SELECT extract(epoch FROM min(%1$s)) * 1000 FROM %2$s WHERE %1$s >= to_timestamp(%3$d / 1000.0)"
+                      .formatted(column, table, backMillis)
+                  + only)
           - backMillis;
     }
   }

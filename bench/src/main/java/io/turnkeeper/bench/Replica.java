@@ -30,6 +30,9 @@ final class Replica implements AutoCloseable {
   private static final String SECRETS_KEY = "YmVuY2gtb25seS1iZW5jaC1vbmx5LWJlbmNoLW9ubHk=";
 
   private static final int READY_WITHIN = 120;
+  private static final int ANSWER_WITHIN = 30;
+  private static final int REFUSED = 400;
+  private static final int SERVER_ERROR = 500;
   private static final int STOP_WITHIN = 90;
   private static final Pattern READY = Pattern.compile("ready at (http://\\S+)");
   private static final Pattern KEY = Pattern.compile("key\\s*=\\s*\"(tk_[^\"]+)\"");
@@ -187,13 +190,20 @@ final class Replica implements AutoCloseable {
     }
   }
 
-  /** What must be answered with success. */
+  /** What must be answered with success, if not at once. */
   JsonNode asked(String path, Object body) {
-    Answer answer = post(path, body);
-    if (answer.status() >= 300) {
-      throw new IllegalStateException(path + ": " + answer.status() + " " + answer.body());
+    Answer[] last = {new Answer(0, Json.object())};
+    Threads.await(
+        100,
+        ANSWER_WITHIN,
+        () -> {
+          last[0] = post(path, body);
+          return last[0].status() < SERVER_ERROR;
+        });
+    if (last[0].status() >= REFUSED) {
+      throw new IllegalStateException(path + ": " + last[0]);
     }
-    return answer.body();
+    return last[0].body();
   }
 
   String newThread() {
