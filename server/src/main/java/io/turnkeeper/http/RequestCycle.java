@@ -4,6 +4,7 @@ import io.javalin.http.Context;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.telemetry.LogField;
 import io.turnkeeper.telemetry.Metrics;
+import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.concurrent.TimeUnit;
@@ -181,14 +182,20 @@ final class RequestCycle {
     if (declared == 0 || (declared < 0 && request.getHeader("Transfer-Encoding") == null)) {
       return;
     }
-    if (declared > 0 && declared <= LEFT_UNREAD_MAX && request.getHeader("Expect") == null) {
-      try {
-        request.getInputStream().transferTo(OutputStream.nullOutputStream());
-      } catch (IOException gone) {
-        throw new StreamClosed(StreamClosed.Reason.PEER);
-      }
-    } else if (request.getProtocol().startsWith("HTTP/1")) {
+    boolean brief =
+        declared > 0 && declared <= LEFT_UNREAD_MAX && request.getHeader("Expect") == null;
+    if (!(brief && readToItsEnd(request)) && request.getProtocol().startsWith("HTTP/1")) {
       context.res().setHeader("Connection", "close");
+    }
+  }
+
+  /** False when it did not come in time: whoever waits for the answer first still gets it. */
+  private static boolean readToItsEnd(HttpServletRequest request) {
+    try {
+      request.getInputStream().transferTo(OutputStream.nullOutputStream());
+      return true;
+    } catch (IOException late) {
+      return false;
     }
   }
 
