@@ -5,6 +5,13 @@ final class History {
   private History() {}
 
   static void fill(Database database, int runs) {
+    fill(database, runs, "old");
+  }
+
+  /**
+   * @param prefix of the conversations' ids
+   */
+  static void fill(Database database, int runs, String prefix) {
     if (runs == 0) {
       return;
     }
@@ -12,7 +19,7 @@ final class History {
         """
         WITH some AS (
           INSERT INTO conversations (organization_id, agent_id, id)
-          SELECT a.organization_id, a.id, 'old' || n
+          SELECT a.organization_id, a.id, '%2$s' || n
             FROM (SELECT * FROM agents LIMIT 1) a, generate_series(1, %1$d) n
           RETURNING key, organization_id, agent_id
         ), boxes AS (
@@ -26,6 +33,22 @@ final class History {
                now() - interval '9 days'
           FROM some s, generate_series(1, 100) t
         """
-            .formatted(Math.max(1, runs / 100)));
+            .formatted(Math.max(1, runs / 100), prefix));
+  }
+
+  /** Conversations that have nothing to do. */
+  static void conversations(Database database, int count) {
+    database.execute(
+        """
+        WITH some AS (
+          INSERT INTO conversations (organization_id, agent_id, id)
+          SELECT a.organization_id, a.id, 'idle' || n
+            FROM (SELECT * FROM agents LIMIT 1) a, generate_series(1, %d) n
+          RETURNING key, organization_id, agent_id
+        )
+        INSERT INTO mailboxes (conversation_key, organization_id, agent_id)
+        SELECT key, organization_id, agent_id FROM some
+        """
+            .formatted(count));
   }
 }
