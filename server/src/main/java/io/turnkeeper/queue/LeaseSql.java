@@ -108,9 +108,9 @@ final class LeaseSql {
          WHERE m.conversation_key = ANY (:keys::bigint[]) AND m.state = 'ready'
         RETURNING m.conversation_key, m.epoch
       ), head AS (
-        SELECT g.conversation_key, g.epoch, h.id
+        SELECT g.conversation_key, g.epoch, h.id, h.started_at IS NULL AS first_start
           FROM granted g CROSS JOIN LATERAL (
-            SELECT r.id FROM runs r
+            SELECT r.id, r.started_at FROM runs r
              WHERE r.conversation_key = g.conversation_key
                AND r.status IN ('pending', 'running', 'waiting')
              ORDER BY r.turn LIMIT 1) h
@@ -122,7 +122,7 @@ final class LeaseSql {
         FROM head JOIN conversations c ON c.key = head.conversation_key
         JOIN agents a ON a.organization_id = c.organization_id AND a.id = c.agent_id
        WHERE r.id = head.id
-      RETURNING r.*, c.id AS conversation_id, r.started_at = now() AS first_start
+      RETURNING r.*, c.id AS conversation_id, head.first_start
       """
           .replace("<floor>", EPOCH_FLOOR);
 
@@ -212,7 +212,8 @@ final class LeaseSql {
   static final String START_FREE =
       """
       WITH head AS MATERIALIZED (
-        SELECT m.conversation_key, m.epoch, h.id, a.version
+        SELECT m.conversation_key, m.epoch, h.id, a.version,
+               h.started_at IS NULL AS first_start
           FROM unnest(:keys::bigint[], :epochs::bigint[]) AS i(conversation_key, epoch)
           JOIN mailboxes m ON m.conversation_key = i.conversation_key AND m.epoch = i.epoch
           JOIN organizations o ON o.id = m.organization_id
@@ -221,7 +222,7 @@ final class LeaseSql {
            AND a.max_running IS NULL AND NOT a.remote AND a.paused_at IS NULL
            AND a.removed_at IS NULL
          CROSS JOIN LATERAL (
-           SELECT r.id, r.run_at FROM runs r
+           SELECT r.id, r.run_at, r.started_at FROM runs r
             WHERE r.conversation_key = m.conversation_key
               AND r.status IN ('pending', 'running', 'waiting')
             ORDER BY r.turn LIMIT 1) h
@@ -240,7 +241,7 @@ final class LeaseSql {
         FROM box JOIN head USING (conversation_key)
         JOIN conversations c ON c.key = head.conversation_key
        WHERE r.id = head.id
-      RETURNING r.*, c.id AS conversation_id, r.started_at = now() AS first_start
+      RETURNING r.*, c.id AS conversation_id, head.first_start
       """;
 
   static final String START_NEXT =
@@ -253,9 +254,9 @@ final class LeaseSql {
            AND m.replica_id = :replica AND m.state = 'leased' AND NOT m.running
         RETURNING m.conversation_key, m.epoch
       ), head AS (
-        SELECT b.conversation_key, b.epoch, h.id
+        SELECT b.conversation_key, b.epoch, h.id, h.started_at IS NULL AS first_start
           FROM box b CROSS JOIN LATERAL (
-            SELECT r.id FROM runs r
+            SELECT r.id, r.started_at FROM runs r
              WHERE r.conversation_key = b.conversation_key
                AND r.status IN ('pending', 'running', 'waiting')
              ORDER BY r.turn LIMIT 1) h
@@ -267,7 +268,7 @@ final class LeaseSql {
         FROM head JOIN conversations c ON c.key = head.conversation_key
         JOIN agents a ON a.organization_id = c.organization_id AND a.id = c.agent_id
        WHERE r.id = head.id
-      RETURNING r.*, c.id AS conversation_id, r.started_at = now() AS first_start
+      RETURNING r.*, c.id AS conversation_id, head.first_start
       """;
 
   /**

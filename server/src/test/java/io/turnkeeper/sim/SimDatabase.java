@@ -76,7 +76,7 @@ final class SimDatabase implements AutoCloseable {
   private static final String TABLES =
       """
       organizations agents agent_versions conversations replicas mailboxes runs run_commands
-      run_events snapshots snapshot_chunks sim.news
+      run_events snapshots snapshot_chunks token_keys sim.news
       """;
 
   /** Cheaper than TRUNCATE by far where there are few rows; now and then what is left goes too. */
