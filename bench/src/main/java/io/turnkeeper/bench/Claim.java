@@ -70,7 +70,7 @@ final class Claim implements Scenario {
         "INSERT INTO replicas (host, pid, address, version, max_leases)"
             + " VALUES ('other', 2, 'http://127.0.0.1:1', 'bench', 100000)",
         """
-        WITH some AS (
+        WITH made AS (
           INSERT INTO conversations (organization_id, agent_id, id)
           SELECT a.organization_id, a.id, 'q' || n
             FROM (SELECT * FROM agents LIMIT 1) a, generate_series(1, %d) n
@@ -84,7 +84,7 @@ final class Claim implements Scenario {
                key %% 10 IN (4, 5), %2$d - (key %% 10 IN (4, 5))::int, %2$d + 1, key,
                CASE WHEN key %% 10 IN (4, 5) THEN (SELECT max(id) FROM replicas) END, 1,
                CASE WHEN key %% 10 >= 8 THEN 'somebody' END
-          FROM some
+          FROM made
         """
             .formatted(conversations, runsEach),
         """
