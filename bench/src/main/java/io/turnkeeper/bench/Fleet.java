@@ -15,6 +15,10 @@ import tools.jackson.databind.JsonNode;
 /** Several replicas on one database: one service. */
 final class Fleet implements AutoCloseable {
   private static final int BEGINS_WITHIN = 60;
+  private static final Duration WARM_WITHIN = Duration.ofSeconds(30);
+
+  /** Another replica may take what this one is asked for. */
+  private static final int TRIES_MAX = 5;
 
   /**
    * An ACP agent in the shell, so that little of what is measured is the agent's: it calls a tool
@@ -110,6 +114,15 @@ final class Fleet implements AutoCloseable {
             .toList());
     if (!replicas.stream().allMatch(Replica::isAlive)) {
       throw new IllegalStateException("a replica did not start");
+    }
+  }
+
+  /** Has each replica serve so many turns, counted from its start. */
+  void warm(String talker, int turns) {
+    for (Replica replica : replicas) {
+      for (int tries = 0; replica.served() < turns && tries < TRIES_MAX * turns; tries++) {
+        ended(replica, replica.run(replica.newThread(), talker, "say 1"), WARM_WITHIN);
+      }
     }
   }
 

@@ -177,11 +177,25 @@ final class Replica implements AutoCloseable {
   }
 
   private Answer send(HttpRequest request) {
+    HttpResponse<String> response = exchange(request);
+    String text = response.body();
+    return new Answer(
+        response.statusCode(), text.isEmpty() ? Json.object() : Json.MAPPER.readTree(text));
+  }
+
+  /** How many runs ended here since its start. */
+  long served() {
+    return exchange(request("/metrics").GET().build())
+        .body()
+        .lines()
+        .filter(line -> line.startsWith("turnkeeper_run_duration_seconds_count"))
+        .mapToLong(line -> (long) Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
+        .sum();
+  }
+
+  private HttpResponse<String> exchange(HttpRequest request) {
     try {
-      HttpResponse<String> response = http.send(request, BodyHandlers.ofString());
-      String text = response.body();
-      return new Answer(
-          response.statusCode(), text.isEmpty() ? Json.object() : Json.MAPPER.readTree(text));
+      return http.send(request, BodyHandlers.ofString());
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);
     } catch (InterruptedException stopping) {

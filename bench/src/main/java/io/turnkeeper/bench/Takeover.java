@@ -32,6 +32,10 @@ final class Takeover implements Scenario {
 
   private static final double P50_MAX = 600;
   private static final double P99_MAX = 1_500;
+
+  /** Each replica has served so many turns before anything is killed, as in a service that runs. */
+  private static final int TURNS_BEFORE = 10;
+
   private static final int NINETY_NINE = 99;
   private static final double FAR_OFF = 6_000;
   private static final Duration ENDS_WITHIN = Duration.ofSeconds(30);
@@ -61,6 +65,7 @@ final class Takeover implements Scenario {
       }
       boolean whole = true;
       boolean unknown = true;
+      fleet.warm("retry", TURNS_BEFORE);
       for (int trial = 0; trial < trials; trial++) {
         lab.progress().say("trial " + (trial + 1) + " of " + trials);
         Outcome outcome = trial(fleet, database, sheet, POLICIES.get(trial % POLICIES.size()));
@@ -68,6 +73,7 @@ final class Takeover implements Scenario {
         unknown &= outcome.unknown();
         if (trial + 1 < trials) {
           fleet.revive();
+          fleet.warm("retry", TURNS_BEFORE);
         }
       }
       sheet.holds("the reader saw every event once, as who reads again", whole);
@@ -106,9 +112,9 @@ final class Takeover implements Scenario {
       long killed = System.nanoTime();
       CompletableFuture<Long> gone = CompletableFuture.supplyAsync(() -> whenGone(agent));
       holder.kill();
-      JsonNode ended = Fleet.ended(reading, run, ENDS_WITHIN);
       reader.whole();
       watch.join();
+      JsonNode ended = Fleet.ended(reading, run, ENDS_WITHIN);
       holder.awaitEnd();
       since(sheet, TAKEN, killed, watch.taken());
       since(sheet, GOES_ON, killed, watch.goesOn());
