@@ -55,7 +55,7 @@ public final class Cluster implements AutoCloseable {
   static final int LOCK_CLASS = 0x746b_7270;
 
   private static final int NONE = -1;
-  private static final Duration LOOK_EVERY = Duration.ofMillis(275);
+  private static final Duration LOOK_EVERY = Duration.ofMillis(220);
   private static final Duration DEADLINE_EVERY = Duration.ofMillis(25);
   private static final Duration STOP_MAX = Duration.ofSeconds(5);
   private static final String TAKEOVER_WAIT = "500ms";
@@ -510,8 +510,11 @@ public final class Cluster implements AutoCloseable {
     if (!seenLocks.saw(other.id())) {
       return false;
     }
-    long since = lockMissingSince.computeIfAbsent(other.id(), id -> clock.nanos());
-    return clock.nanos() - since >= config.grace().toNanos();
+    Long since = lockMissingSince.putIfAbsent(other.id(), clock.nanos());
+    if (since == null) {
+      member.mayBeGone(other.id());
+    }
+    return since != null && clock.nanos() - since >= config.grace().toNanos();
   }
 
   private void suspect(int replica) {

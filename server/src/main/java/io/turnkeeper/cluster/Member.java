@@ -27,6 +27,12 @@ public interface Member {
   void confirmed(Duration ago);
 
   /**
+   * Another replica's lock is not there: when the grace is over it may be dead. Must not wait, and
+   * must change nothing.
+   */
+  default void mayBeGone(int replica) {}
+
+  /**
    * Resolves what a dead replica leaves, in the transaction that marks it dead; the answer is run
    * after the commit.
    */

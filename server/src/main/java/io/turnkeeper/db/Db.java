@@ -54,6 +54,9 @@ public final class Db implements AutoCloseable {
   private static final String NAME_SCOPE_AND_ROLE =
       NAME_SCOPE + ", set_config('role', '" + TenantRole.NAME + "', true)";
 
+  /** How long after its last use a connection is handed out without being asked whether it lives. */
+  private static final String ALIVE_MILLIS = "1500";
+
   private final @Nullable HikariDataSource pool;
   private final ThreadFactory writers;
   private final Jdbi jdbi;
@@ -135,6 +138,8 @@ public final class Db implements AutoCloseable {
         "loginTimeout", Long.toString(Math.min(LOGIN_SECONDS_MAX, Long.parseLong(silentSeconds))));
     config.addDataSourceProperty("socketTimeout", silentSeconds);
     config.addDataSourceProperty("tcpKeepAlive", "true");
+    // Else a poll once a second pays a transaction each time to ask whether its connection lives.
+    System.setProperty("com.zaxxer.hikari.aliveBypassWindowMs", ALIVE_MILLIS);
     return new Db(new HikariDataSource(config));
   }
 

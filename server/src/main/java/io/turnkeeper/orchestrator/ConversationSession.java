@@ -495,7 +495,7 @@ final class ConversationSession {
             .put("attempt", now.run().attempt());
     data.set("unknown_tool_calls", now.openToolCalls());
     now.log().awaitCommitted();
-    writes.write(new Write.PutBack(now.log().next(Kinds.INTERRUPTED, data), again));
+    writes.write(new Write.PutBack(now.log().next(Kinds.INTERRUPTED, data), again, false));
   }
 
   /** Waits with a warm worker. Answers the next run, or null when the lease is to be given back. */

@@ -220,6 +220,11 @@ public final class Orchestrator implements AutoCloseable {
     tools.workers().killAll();
   }
 
+  /** There may be something to take over from this replica soon. Never waits, changes nothing. */
+  public void mayBeGone(int other) {
+    remains.readUp(other);
+  }
+
   /**
    * Takes what a dead replica leaves, in the transaction that marks it dead.
    *

@@ -40,6 +40,9 @@ final class Remains {
   /** Looked at side by side: some connections stay for whoever serves clients. */
   private static final int AT_ONCE = 4;
 
+  /** A replica that never was, and holds nothing. */
+  private static final int NOBODY = -1;
+
   /** Why nobody works on it, for the log of the run. */
   record Cause(String code, String message) {
     static final Cause REPLICA_LOST = new Cause("replica_lost", "the replica that ran it is gone");
@@ -90,6 +93,31 @@ final class Remains {
     }
   }
 
+  /**
+   * Reads what would be left of a replica that may be gone, and changes nothing. Nothing of this is
+   * done on any other day, and a program's first time takes many times as long as the next: the
+   * grace is time enough for that one. Never waits.
+   */
+  void readUp(int replica) {
+    Thread aside =
+        tools
+            .threads()
+            .newThread(() -> {
+              try {
+                tools.db().useTx(tx -> tools.queue().takeOver(tx, NOBODY, NOBODY));
+                for (Run run :
+                    tools.db().inTx(tx -> tools.queue().underWayAt(tx, replica, AT_ONCE))) {
+                  WorkerLoss loss = decide(run, read(run));
+                  log.debug("run {} would be for {}", run.id(), loss);
+                }
+              } catch (RuntimeException away) {
+                log.debug("what replica {} does cannot be read now", replica, away);
+              }
+            });
+    aside.setName("read-up-" + replica);
+    aside.start();
+  }
+
   /** Resolves one; returns when it is done, or the lease is lost, or this replica stops. */
   void resolve(LeaseToken lease, Cause cause) {
     while (!isClosing()) {
@@ -98,8 +126,9 @@ final class Remains {
             tools
                 .db()
                 .inTx(lease.conversation().organization(), tx -> tools.queue().underWay(tx, lease));
-        run.ifPresent(underWay -> resolve(lease, underWay, cause));
-        tools.writer().write(new Write.Release(lease), WRITE_DEADLINE);
+        if (run.isEmpty() || !resolve(lease, run.get(), cause)) {
+          tools.writer().write(new Write.Release(lease), WRITE_DEADLINE);
+        }
         released.run();
         return;
       } catch (Refusal.Unavailable away) {
@@ -135,26 +164,24 @@ final class Remains {
     }
   }
 
-  private void resolve(LeaseToken lease, Run run, Cause cause) {
+  /** Whether the lease was given back with it. */
+  private boolean resolve(LeaseToken lease, Run run, Cause cause) {
     LogField.RUN.set(run.id().toString());
     List<Message> said = tools.desk().remains(lease, run);
     Attempt attempt = catchUp(lease, run, read(run), said);
     ObjectNode result = Messages.result(said);
     Outcome outcome = outcome(run, cause, result);
     if (outcome.lost() && decide(run, attempt) instanceof WorkerLoss.Again again) {
-      tools
-          .writer()
-          .write(
-              new Write.PutBack(
-                  new Append(
-                      lease,
-                      run.id(),
-                      attempt.seq() + 1,
-                      Kinds.INTERRUPTED,
-                      interrupted(run, attempt, cause)),
-                  new Again(again.delay(), attempt.begun())),
-              WRITE_DEADLINE);
-      return;
+      Append event =
+          new Append(
+              lease,
+              run.id(),
+              attempt.seq() + 1,
+              Kinds.INTERRUPTED,
+              interrupted(run, attempt, cause));
+      Again when = new Again(again.delay(), attempt.begun());
+      return tools.writer().write(new Write.PutBack(event, when, true), WRITE_DEADLINE)
+          instanceof Written.Done;
     }
     Settlement settlement =
         new Settlement(
@@ -173,6 +200,7 @@ final class Remains {
     boolean completed = outcome.status() == RunStatus.COMPLETED;
     tools.writer().write(new Write.End(settlement, terminal, completed, false), WRITE_DEADLINE);
     outcome.tell(tools, run, log);
+    return false;
   }
 
   /** A result that was accepted of a worker from elsewhere counts, whoever was to write it. */

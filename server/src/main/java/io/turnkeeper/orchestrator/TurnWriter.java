@@ -23,6 +23,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Everything that is written for runs under way goes through here, in one transaction for all that
@@ -123,11 +124,20 @@ final class TurnWriter implements AutoCloseable {
         tx,
         replica,
         good.stream()
-            .filter(w -> w instanceof Write.Release)
+            .filter(write -> gives(write, answers.get(write)))
             .map(Write::lease)
             .distinct()
             .toList());
     return answers;
+  }
+
+  /** Whether the lease is given back. A run that was not put back stays its holder's to end. */
+  private static boolean gives(Write write, @Nullable Written answer) {
+    return switch (write) {
+      case Write.Release release -> true;
+      case Write.PutBack back -> back.thenRelease() && answer instanceof Written.Done;
+      default -> false;
+    };
   }
 
   private void appendEvents(Tx tx, int replica, List<Write> writes) {

@@ -37,8 +37,12 @@ sealed interface Write {
     }
   }
 
-  /** The run goes back to its place; the event says why. */
-  record PutBack(Append event, Again again) implements Write {
+  /**
+   * The run goes back to its place; the event says why.
+   *
+   * @param thenRelease whether the lease is given back with it
+   */
+  record PutBack(Append event, Again again, boolean thenRelease) implements Write {
     @Override
     public LeaseToken lease() {
       return event.lease();

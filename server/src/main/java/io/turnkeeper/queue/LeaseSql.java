@@ -325,6 +325,16 @@ final class LeaseSql {
       """
           .replace("<floor>", EPOCH_FLOOR);
 
+  static final String UNDER_WAY_AT =
+      """
+      SELECT r.*, c.id AS conversation_id
+        FROM mailboxes m -- cross-tenant: a replica serves all tenants
+        JOIN runs r ON r.conversation_key = m.conversation_key
+         AND r.status IN ('running', 'waiting')
+        JOIN conversations c ON c.key = m.conversation_key
+       WHERE m.replica_id = :replica AND m.running LIMIT :most
+      """;
+
   static final String ADOPT_RUNS =
       """
       UPDATE runs r SET epoch = i.epoch

@@ -225,6 +225,14 @@ final class Leases {
     return taken;
   }
 
+  List<Run> underWayAt(Tx tx, int replica, int most) {
+    return tx.query(LeaseSql.UNDER_WAY_AT)
+        .bind("replica", replica)
+        .bind("most", most)
+        .map((row, context) -> RunRows.read(row))
+        .list();
+  }
+
   Optional<Run> underWay(Tx tx, LeaseToken lease) {
     return tx.query(LeaseSql.UNDER_WAY)
         .bind("organization", lease.conversation().organization().value())

@@ -127,6 +127,11 @@ public final class RunQueue {
     return leases.takeOver(tx, dead, taker);
   }
 
+  /** Some of the runs that a replica has under way; changes nothing. */
+  public List<Run> underWayAt(Tx tx, int replica, int most) {
+    return leases.underWayAt(tx, replica, most);
+  }
+
   /** The run that a lease has under way; empty also when the lease is lost. */
   public Optional<Run> underWay(Tx tx, LeaseToken lease) {
     return leases.underWay(tx, lease);

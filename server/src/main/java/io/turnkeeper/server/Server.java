@@ -451,6 +451,11 @@ public final class Server implements AutoCloseable {
     }
 
     @Override
+    public void mayBeGone(int replica) {
+      orchestrator.mayBeGone(replica);
+    }
+
+    @Override
     public Runnable takeOver(Tx tx, int dead, int taker) {
       return orchestrator.takeOver(tx, dead, taker);
     }

@@ -85,7 +85,10 @@ class ClusterTest {
       assertThat(one.takenOver).isEmpty();
     }
     await(() -> lockHolder(other) == 0);
+    assertThat(one.maybeGone).isEmpty();
     cluster.tick();
+    cluster.tick();
+    assertThat(one.maybeGone).as("told once, and before the grace is over").containsExactly(other);
     clock.advance(GRACE);
     cluster.tick();
     cluster.bury(other);
@@ -640,6 +643,7 @@ class ClusterTest {
   private static final class Recorder implements Member {
     private final BlockingQueue<Integer> joined = new LinkedBlockingQueue<>();
     private final BlockingQueue<Integer> fenced = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Integer> maybeGone = new LinkedBlockingQueue<>();
     private final BlockingQueue<Integer> takenOver = new LinkedBlockingQueue<>();
     private final BlockingQueue<News> heard = new LinkedBlockingQueue<>();
     private final BlockingQueue<Integer> missed = new LinkedBlockingQueue<>();
@@ -689,6 +693,11 @@ class ClusterTest {
     @Override
     public void confirmed(Duration ago) {
       confirmed.release();
+    }
+
+    @Override
+    public void mayBeGone(int replica) {
+      maybeGone.add(replica);
     }
 
     @Override

@@ -30,6 +30,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
@@ -48,6 +49,7 @@ class TakeoverTest {
   private final Agents agents;
   private final OrganizationId organization;
   private final Orchestrator orchestrator;
+  private final List<Thread> threads = new CopyOnWriteArrayList<>();
   private final int dead;
   private final int taker;
 
@@ -67,10 +69,17 @@ class TakeoverTest {
             new Orchestrator.Capabilities(
                 db, new ConversationStore(), queue, events, null, null, agents, news -> {}),
             new Orchestrator.Limits(data, 4, 0),
+            Elsewhere.defaults(db, Clock.system()),
             new NoMeters(),
-            Clock.system());
+            new Orchestrator.Ways(Clock.system(), this::thread, RunId::next));
     this.dead = replica();
     this.taker = replica();
+  }
+
+  private Thread thread(Runnable task) {
+    Thread thread = Thread.ofVirtual().unstarted(task);
+    threads.add(thread);
+    return thread;
   }
 
   @AfterAll
@@ -91,6 +100,7 @@ class TakeoverTest {
     Run back = awaitGivenBack(silent);
     assertThat(back.status()).isEqualTo(RunStatus.PENDING);
     assertThat(kinds(silent)).endsWith(Kinds.INTERRUPTED);
+    assertThat(writtenBy(silent)).as("put back and given back in one transaction").hasSize(1);
     Run failed = awaitGivenBack(speaking);
     assertThat(failed.status()).isEqualTo(RunStatus.FAILED);
     Event terminal = log(speaking).getLast();
@@ -173,6 +183,23 @@ class TakeoverTest {
     db.inTx(tx -> orchestrator.takeOver(tx, taker, third)).run();
     assertThat(awaitGivenBack(claimed).status()).isEqualTo(RunStatus.FAILED);
     assertThat(kinds(claimed).stream().filter(kind -> kind.startsWith("run.failed"))).hasSize(1);
+  }
+
+  @Test
+  void who_reads_up_on_a_replica_that_may_be_gone_changes_nothing() throws Exception {
+    Claimed claimed = running("alive", "retry");
+    started(claimed);
+    say(claimed, 3, "hello");
+    List<String> before = writtenBy(claimed);
+    orchestrator.mayBeGone(dead);
+    Thread reading = threads.getLast();
+    assertThat(reading.getName()).isEqualTo("read-up-" + dead);
+    reading.join();
+    assertThat(writtenBy(claimed)).isEqualTo(before);
+    assertThat(state(claimed)).isEqualTo("leased");
+    assertThat(log(claimed)).hasSize(3);
+    takeOver();
+    assertThat(awaitGivenBack(claimed).status()).isEqualTo(RunStatus.PENDING);
   }
 
   @Test
@@ -302,6 +329,20 @@ class TakeoverTest {
 
   private List<String> kinds(Claimed claimed) {
     return log(claimed).stream().map(Event::kind).toList();
+  }
+
+  /** The transactions that wrote the run and its mailbox last. */
+  private List<String> writtenBy(Claimed claimed) {
+    return db.inTx(tx ->
+        tx.query(
+                """
+                SELECT DISTINCT w FROM runs r JOIN mailboxes m USING (conversation_key),
+                       unnest(ARRAY[r.xmin::text, m.xmin::text]) w
+                 WHERE r.id = :run ORDER BY w
+                """)
+            .bind("run", claimed.run().id().value())
+            .mapTo(String.class)
+            .list());
   }
 
   private String state(Claimed claimed) {
