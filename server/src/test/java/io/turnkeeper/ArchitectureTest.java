@@ -61,6 +61,7 @@ class ArchitectureTest {
           Map.entry("remote", 3),
           Map.entry("tokens", 3),
           Map.entry("deletion", 3),
+          Map.entry("webhook", 3),
           Map.entry("orchestrator", 4),
           Map.entry("gateway", 5),
           Map.entry("gateway.langgraph", 6),
@@ -104,6 +105,7 @@ class ArchitectureTest {
           Map.entry("remote", Set.of("RemoteWork")),
           Map.entry("tokens", Set.of("RunTokens")),
           Map.entry("deletion", Set.of("Deletions")),
+          Map.entry("webhook", Set.of("Webhooks")),
           Map.entry(
               "orchestrator", Set.of("Orchestrator", "Conversations", "WorkerPort", "Reports")),
           Map.entry("server", Set.of("Server")),
@@ -184,6 +186,7 @@ class ArchitectureTest {
           Map.entry("orchestrator.Orchestrator", "partitions of the log hold all tenants' events"),
           Map.entry("orchestrator.Conversations", "why a run waits is a place in one line for all"),
           Map.entry("orchestrator.Removal", "any replica goes on with any deletion"),
+          Map.entry("orchestrator.Postman", "any replica tells of any run"),
           Map.entry("orchestrator.Reports", "the operator's overview is of all tenants"),
           Map.entry("tenancy.Sessions", "finds whose a browser's session is"),
           Map.entry("tenancy.Tenancy", "finds whose a key is; founds, lists and ends tenants"),

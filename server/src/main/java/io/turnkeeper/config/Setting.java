@@ -147,6 +147,18 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
           SettingType.duration(Duration.ofMinutes(1), Duration.ofDays(365)),
           "1d",
           "how old the key that signs run tokens may become");
+  static final Setting<List<String>> WEBHOOK_NETWORKS =
+      plain(
+          "webhook.networks",
+          SettingType.list("networks such as 10.1.0.0/16", NETWORK),
+          "",
+          "networks that webhooks may reach though they are not public");
+  static final Setting<Duration> WEBHOOK_RETRY =
+      plain(
+          "webhook.retry",
+          SettingType.duration(Duration.ofMillis(100), Duration.ofHours(1)),
+          "30s",
+          "from a webhook's first attempt to its second; doubled each time, twelve in all");
   static final Setting<List<byte[]>> SECRETS_KEY =
       new Setting<>(
           "secrets.key",
@@ -211,6 +223,8 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
         REMOTE_DEADLINE,
         TOKEN_TTL,
         TOKEN_KEY_ROTATION,
+        WEBHOOK_NETWORKS,
+        WEBHOOK_RETRY,
         SECRETS_KEY,
         LOG_FORMAT,
         LOG_LEVEL);

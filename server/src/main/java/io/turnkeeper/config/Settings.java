@@ -25,6 +25,7 @@ public record Settings(
     Remote remote,
     Snapshots snapshots,
     Events events,
+    Webhook webhook,
     Secrets secrets,
     Log log) {
 
@@ -134,6 +135,18 @@ public record Settings(
    * @param retention how long the events of ended runs are kept
    */
   public record Events(Duration retention) {}
+
+  /**
+   * Telling of ended runs.
+   *
+   * @param networks that may be reached though they are not public
+   * @param retry from the first attempt to the second
+   */
+  public record Webhook(List<String> networks, Duration retry) {
+    public Webhook {
+      networks = List.copyOf(networks);
+    }
+  }
 
   /**
    * What agents' variables are sealed with.

@@ -113,6 +113,8 @@ final class ConversationSql {
         LEFT JOIN mailboxes m ON m.conversation_key = c.key
        WHERE c.ephemeral AND c.created_at < now() - :after_ms * interval '1 millisecond'
          AND NOT EXISTS (SELECT FROM deletions d WHERE d.conversation_key = c.key)
+         AND NOT EXISTS (SELECT FROM webhook_deliveries w
+                          WHERE w.conversation_key = c.key AND w.state = 'due')
          AND (m.state IS NULL
               OR m.state = 'idle' AND m.changed_at < now() - :after_ms * interval '1 millisecond')
        ORDER BY c.created_at LIMIT :max

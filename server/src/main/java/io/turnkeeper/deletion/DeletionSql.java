@@ -44,6 +44,17 @@ final class DeletionSql {
        ORDER BY d.id LIMIT :limit
       """;
 
+  static final String NEWS =
+      """
+      SELECT EXISTS (
+               SELECT FROM deletions o -- cross-tenant: any replica goes on with any of them
+                WHERE o.removed_at IS NULL) AS open,
+             last.removed_at, last.id
+        FROM (SELECT 1) one
+        LEFT JOIN (SELECT d.removed_at, d.id FROM deletions d WHERE d.removed_at IS NOT NULL
+                    ORDER BY d.removed_at DESC, d.id DESC LIMIT 1) last ON true
+      """;
+
   static final String FIND =
       """
       SELECT d.id, d.organization_id, d.conversation_key FROM deletions d
@@ -143,6 +154,17 @@ final class DeletionSql {
       """
       DELETE FROM worker_turns
        WHERE organization_id = :organization AND conversation_key = :key
+      """;
+
+  static final String DELETE_DELIVERIES =
+      """
+      DELETE FROM webhook_deliveries
+       WHERE organization_id = :organization AND conversation_key = :key
+      """;
+
+  static final String DELETE_WEBHOOK_SECRET =
+      """
+      DELETE FROM webhook_secrets WHERE organization_id = :organization
       """;
 
   static final String DELETE_COMMANDS =

@@ -73,6 +73,23 @@ public final class Deletions {
         .list();
   }
 
+  /**
+   * @param open whether something is not removed yet
+   * @param newest what was removed last
+   */
+  public record News(boolean open, Place newest) {}
+
+  public News news(Tx tx) {
+    return tx.query(DeletionSql.NEWS)
+        .map((row, _) -> new News(row.getBoolean("open"), place(row)))
+        .one();
+  }
+
+  private static Place place(ResultSet row) throws SQLException {
+    OffsetDateTime at = row.getObject("removed_at", OffsetDateTime.class);
+    return at == null ? Place.START : new Place(at.toInstant(), row.getLong("id"));
+  }
+
   /** Runs of an organization that is being removed which nobody has asked to stop yet. */
   public List<RunId> underWay(Tx tx, OrganizationId organization) {
     return in(tx.query(DeletionSql.UNDER_WAY), organization)
@@ -142,6 +159,7 @@ public final class Deletions {
         return new Step.More();
       }
     }
+    in(tx.update(DeletionSql.DELETE_WEBHOOK_SECRET), organization).execute();
     in(tx.update(DeletionSql.DELETE_ORGANIZATION), organization).execute();
     in(tx.update(DeletionSql.DONE), organization).bind("id", deletion.id()).execute();
     return new Step.Removed();
@@ -179,6 +197,7 @@ public final class Deletions {
         List.of(
             DeletionSql.DELETE_TURNS,
             DeletionSql.DELETE_COMMANDS,
+            DeletionSql.DELETE_DELIVERIES,
             DeletionSql.DELETE_MAILBOX,
             DeletionSql.DELETE_CONVERSATION)) {
       in(tx.update(sql), organization).bind("key", key).execute();
@@ -289,9 +308,7 @@ public final class Deletions {
         .bind("after", since.id())
         .bind("limit", limit)
         .map((row, _) -> {
-          last[0] =
-              new Place(
-                  row.getObject("removed_at", OffsetDateTime.class).toInstant(), row.getLong("id"));
+          last[0] = place(row);
           return page.add(read(row));
         })
         .list();

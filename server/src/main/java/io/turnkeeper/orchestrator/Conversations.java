@@ -22,6 +22,8 @@ import io.turnkeeper.queue.RunQuery;
 import io.turnkeeper.queue.RunStatus;
 import io.turnkeeper.queue.Why;
 import io.turnkeeper.snapshot.Snapshots;
+import io.turnkeeper.webhook.Told;
+import io.turnkeeper.webhook.Webhooks;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -50,13 +52,20 @@ public final class Conversations {
   private final Mailroom mailroom;
   private final Signals signals;
   private final Removal removal;
+  private final Postman postman;
 
   Conversations(
-      Tools tools, ConversationStore store, Mailroom mailroom, Removal removal, Signals signals) {
+      Tools tools,
+      ConversationStore store,
+      Mailroom mailroom,
+      Removal removal,
+      Postman postman,
+      Signals signals) {
     this.tools = tools;
     this.store = store;
     this.mailroom = mailroom;
     this.removal = removal;
+    this.postman = postman;
     this.signals = signals;
   }
 
@@ -109,6 +118,7 @@ public final class Conversations {
    *     send again
    */
   public Accepted post(NewTurn turn) {
+    postman.check(turn.options());
     Agent agent = tools.agents().find(turn.organization(), turn.agent());
     String id = turn.conversation();
     Wanted wanted =
@@ -210,6 +220,37 @@ public final class Conversations {
         .inTx(
             conversation.organization(),
             tx -> tools.queue().turns(tx, conversation.organization(), conversation.key(), upto));
+  }
+
+  /**
+   * Judges what a message asks for beside its answer.
+   *
+   * @throws Refusal.Invalid its webhook leads where none may
+   */
+  public void check(ObjectNode options) {
+    postman.check(options);
+  }
+
+  /** How far the run's webhook has got; empty when it has none, or has not ended. */
+  public Optional<Told> told(Run run) {
+    return postman.told(run);
+  }
+
+  /**
+   * What the organization's webhooks are signed with.
+   *
+   * @param anew whether another one is made first
+   */
+  public byte[] webhookSecret(OrganizationId organization, boolean anew) {
+    Webhooks webhooks = postman.webhooks();
+    return tools
+        .db()
+        .inTx(
+            organization,
+            tx ->
+                anew
+                    ? webhooks.replaceSecret(tx, organization)
+                    : webhooks.secret(tx, organization));
   }
 
   /** The turns after one, oldest first, so many at most. */

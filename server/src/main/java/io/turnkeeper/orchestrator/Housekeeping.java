@@ -1,12 +1,14 @@
 package io.turnkeeper.orchestrator;
 
 import io.turnkeeper.base.Json;
+import io.turnkeeper.db.Tx;
 import io.turnkeeper.queue.EndedRun;
 import io.turnkeeper.queue.Lifted;
 import io.turnkeeper.queue.RunCommand;
 import io.turnkeeper.queue.RunStatus;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -18,9 +20,14 @@ final class Housekeeping {
   private static final int MOVE_MAX = 1_000;
 
   private final Tools tools;
+  private final Consumer<Tx> looks;
 
-  Housekeeping(Tools tools) {
+  /**
+   * @param looks is asked once a tick, in its transaction, whether there is something to do beside
+   */
+  Housekeeping(Tools tools, Consumer<Tx> looks) {
     this.tools = tools;
+    this.looks = looks;
   }
 
   /**
@@ -59,6 +66,7 @@ final class Housekeeping {
             Unstarted.log(tools, tx, run, RunStatus.TIMEOUT, expired);
             changed.add(run.conversationKey());
           }
+          looks.accept(tx);
           tools.queue().dropCommands(tx, done);
           List<RunCommand> commands = tools.queue().commands(tx, replica);
           return new Moved(

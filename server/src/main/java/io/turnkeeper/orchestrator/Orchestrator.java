@@ -13,6 +13,7 @@ import io.turnkeeper.eventlog.EventLog;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.tenancy.Tenancy;
+import io.turnkeeper.webhook.Webhooks;
 import io.turnkeeper.worker.WorkerPool;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -51,9 +52,6 @@ public final class Orchestrator implements AutoCloseable {
   private static final int FORGET_EVERY = 30;
 
   private static final int FORGET_MAX = 200;
-
-  /** How often what is to be removed is looked for without news of it, in seconds. */
-  private static final int REMOVE_EVERY = 5;
 
   /** How long a conversation that is not served here keeps its place on this disk. */
   private static final Duration ON_DISK_KEPT = Duration.ofDays(1);
@@ -112,6 +110,7 @@ public final class Orchestrator implements AutoCloseable {
   private final Errands errands;
   private final Sweeper sweeper;
   private final Removal removal;
+  private final Postman postman;
   private int looks;
   private int tended;
 
@@ -163,7 +162,6 @@ public final class Orchestrator implements AutoCloseable {
     this.admission = new Admission(limits.maxLeases());
     this.errands = new Errands(clock);
     this.mailroom = new Mailroom(on.db(), on.conversations(), on.queue());
-    this.housekeeping = new Housekeeping(tools);
     this.takeover = new Takeover(on.queue());
     this.remains = new Remains(tools, this::lookForWork);
     this.dispatching = new Ticker("dispatcher", CLAIM_ANYWAY, clock, this::dispatch);
@@ -173,9 +171,17 @@ public final class Orchestrator implements AutoCloseable {
     this.sweeper =
         new Sweeper(limits.data(), ON_DISK_KEPT, key -> step -> dispatcher.unlessServed(key, step));
     Signals everywhere = new Everywhere();
+    this.postman = new Postman(tools);
     this.removal = new Removal(tools, new Deletions(Tenancy.CACHE_TTL), sweeper, everywhere);
     this.conversations =
-        new Conversations(tools, on.conversations(), mailroom, removal, everywhere);
+        new Conversations(tools, on.conversations(), mailroom, removal, postman, everywhere);
+    this.housekeeping =
+        new Housekeeping(
+            tools,
+            tx -> {
+              removal.look(tx);
+              postman.look(tx);
+            });
     this.workerPort = new WorkerPort(tools, elsewhere, dispatcher::custom, keeping::nudge);
     this.reports = new Reports(tools, on.conversations());
   }
@@ -193,6 +199,15 @@ public final class Orchestrator implements AutoCloseable {
   /** What workers from elsewhere, and agents' own tools, are served from. */
   public WorkerPort workerPort() {
     return workerPort;
+  }
+
+  /**
+   * Tells of ended runs whoever asked for it, from now on.
+   *
+   * @param body what is told
+   */
+  public void deliver(Webhooks webhooks, Function<Run, ObjectNode> body) {
+    postman.serve(webhooks, body);
   }
 
   /** What people who look on are served from. */
@@ -261,10 +276,7 @@ public final class Orchestrator implements AutoCloseable {
           keeping.nudge();
         }
       }
-      case LET_GO -> {
-        dispatcher.letGo(news.conversationKey());
-        removal.nudge();
-      }
+      case LET_GO -> dispatcher.letGo(news.conversationKey());
       case READY -> dispatching.nudge();
       case OFFERED -> desk.offeredElsewhere();
       case SAID -> desk.said(news.conversationKey());
@@ -366,7 +378,8 @@ public final class Orchestrator implements AutoCloseable {
     } else if ((room && moved.waiting()) || dispatcher.unsure()) {
       dispatching.nudge();
     }
-    boolean more = removal.tick(tended % REMOVE_EVERY == 0);
+    postman.tick();
+    boolean more = removal.tick();
     return more || moved.again();
   }
 

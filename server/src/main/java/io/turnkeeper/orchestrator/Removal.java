@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.slf4j.Logger;
@@ -43,6 +44,8 @@ final class Removal {
   private final Sweeper disk;
   private final Signals signals;
   private final AtomicBoolean news = new AtomicBoolean(true);
+  private final AtomicReference<Deletions.Place> newest =
+      new AtomicReference<>(Deletions.Place.START);
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition pause = lock.newCondition();
 
@@ -99,14 +102,17 @@ final class Removal {
     nudge();
   }
 
-  /**
-   * Goes on with all of them for a moment.
-   *
-   * @param now whether to look even without news of any
-   * @return whether there is more to do at once
-   */
-  boolean tick(boolean now) {
-    if (!news.getAndSet(false) && !now) {
+  /** In the transaction of the housekeeping: whether there is something for {@link #tick}. */
+  void look(Tx tx) {
+    Deletions.News now = deletions.news(tx);
+    if (now.open() || !now.newest().equals(newest.getAndSet(now.newest()))) {
+      nudge();
+    }
+  }
+
+  /** Goes on with all of them for a moment; whether there is more to do at once. */
+  boolean tick() {
+    if (!news.getAndSet(false)) {
       return false;
     }
     long deadline = tools.clock().nanos() + LOOK_MAX.toNanos();
@@ -124,8 +130,8 @@ final class Removal {
       }
     }
     freeDisk();
-    if (more) {
-      news.set(true);
+    if (more || !onDisk.isEmpty()) {
+      nudge();
     }
     return more;
   }

@@ -40,6 +40,7 @@ import io.turnkeeper.tenancy.Tenancy;
 import io.turnkeeper.tokens.RunTokens;
 import io.turnkeeper.ui.Console;
 import io.turnkeeper.ui.Installation;
+import io.turnkeeper.webhook.Webhooks;
 import io.turnkeeper.worker.Workers;
 import io.turnkeeper.worker.WorkersConfig;
 import java.net.InetAddress;
@@ -192,6 +193,10 @@ public final class Server implements AutoCloseable {
                 meters(metrics),
                 clock));
     orchestrator.set(conversations);
+    conversations.deliver(
+        new Webhooks(
+            new Webhooks.Limits(settings.webhook().networks(), settings.webhook().retry()), clock),
+        LangGraphRoutes.webhookBody(conversations.conversations(), clock));
     conversations.start();
     watch(metrics, db, queue, tenancy);
 

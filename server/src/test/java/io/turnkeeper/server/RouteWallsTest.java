@@ -150,6 +150,8 @@ class RouteWallsTest {
           DELETE /admin/keys/{id}
           POST /admin/keys/{id}/limits
           GET /admin/audit
+          GET /admin/webhooks/secret
+          POST /admin/webhooks/secret
           POST /admin/agents
           DELETE /admin/agents/{name}
           POST /admin/agents/{name}/pause

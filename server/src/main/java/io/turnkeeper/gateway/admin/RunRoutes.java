@@ -90,7 +90,16 @@ final class RunRoutes {
 
   private void show(Exchange exchange, Caller caller) {
     Run run = run(exchange, caller);
-    exchange.json(200, json(run, name(caller.organization(), run.agent())));
+    ObjectNode answer = json(run, name(caller.organization(), run.agent()));
+    conversations
+        .told(run)
+        .ifPresent(told ->
+            answer
+                .putObject("webhook")
+                .put("state", told.state())
+                .put("attempts", told.attempts())
+                .put("answer", told.answer()));
+    exchange.json(200, answer);
   }
 
   private void why(Exchange exchange, Caller caller) {

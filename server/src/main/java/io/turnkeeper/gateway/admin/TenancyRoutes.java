@@ -19,6 +19,7 @@ import io.turnkeeper.tenancy.NewKey;
 import io.turnkeeper.tenancy.Organization;
 import io.turnkeeper.tenancy.Role;
 import io.turnkeeper.tenancy.Tenancy;
+import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
@@ -57,6 +58,10 @@ final class TenancyRoutes {
         Route.get("/admin/keys", guard.admin(this::listKeys)),
         Route.delete("/admin/keys/{id}", guard.admin(key("revoke", ID), this::revokeKey)),
         Route.post("/admin/keys/{id}/limits", guard.admin(key("limit", ID), this::limitKey)),
+        Route.get(
+            "/admin/webhooks/secret", guard.admin(webhooks("show"), this::showWebhookSecret)),
+        Route.post(
+            "/admin/webhooks/secret", guard.admin(webhooks("replace"), this::replaceWebhookSecret)),
         Route.get("/admin/audit", guard.admin(this::audit)),
         Route.post(
             "/admin/organizations",
@@ -78,6 +83,26 @@ final class TenancyRoutes {
 
   private static Guard.Deed key(String verb, String names) {
     return new Guard.Deed("key." + verb, "key", names);
+  }
+
+  private static Guard.Deed webhooks(String verb) {
+    return new Guard.Deed("webhook.secret." + verb, "webhook", NAME);
+  }
+
+  private void showWebhookSecret(Exchange exchange, Caller caller) {
+    webhookSecret(exchange, caller, false);
+  }
+
+  private void replaceWebhookSecret(Exchange exchange, Caller caller) {
+    webhookSecret(exchange, caller, true);
+  }
+
+  /** As standardwebhooks.com spells it. */
+  private void webhookSecret(Exchange exchange, Caller caller, boolean anew) {
+    byte[] secret = conversations.webhookSecret(guard.organization(exchange, caller), anew);
+    exchange.responseHeader("Cache-Control", "no-store");
+    exchange.json(
+        200, Json.object().put("secret", "whsec_" + Base64.getEncoder().encodeToString(secret)));
   }
 
   private static Guard.Deed organization(String verb) {

@@ -6,10 +6,12 @@ import io.turnkeeper.base.Refusal;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.orchestrator.NewTurn;
 import io.turnkeeper.queue.NewRun.Idempotency;
+import io.turnkeeper.webhook.Webhooks;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -62,7 +64,8 @@ record RunRequest(
             field + " is not supported: an agent runs its turn whole");
       }
     }
-    Webhooks.refuse(body);
+    Optional<String> webhook = body.string("webhook");
+    webhook.ifPresent(Webhooks::parse);
     String strategy =
         body.word("multitask_strategy", "enqueue", "enqueue", "reject", "interrupt", "rollback");
     if (strategy.equals("rollback")) {
@@ -81,6 +84,7 @@ record RunRequest(
         options.set(kept, node.path(kept));
       }
     }
+    webhook.ifPresent(url -> options.put("webhook", url));
     options.put("multitask_strategy", strategy);
     refuseWrongTypes(body);
     JsonNode resume = body.object("command").path("resume");

@@ -258,6 +258,7 @@ final class RunRoutes {
     for (RunRequest request : requests) {
       // All or, as far as can be known, none.
       agents.find(organization, request.assistant());
+      conversations.check(request.options());
       refuseFork(caller, null, request);
       if (request.resume() != null) {
         throw new Refusal.Invalid(
