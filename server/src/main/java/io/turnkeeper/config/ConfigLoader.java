@@ -183,6 +183,8 @@ public final class ConfigLoader {
             valueOf(Setting.SNAPSHOT_MAX, given),
             valueOf(Setting.SNAPSHOTS_KEEP, given)),
         new Settings.Events(valueOf(Setting.EVENTS_RETENTION, given)),
+        new Settings.Webhook(
+            valueOf(Setting.WEBHOOK_NETWORKS, given), valueOf(Setting.WEBHOOK_RETRY, given)),
         new Settings.Secrets(valueOf(Setting.SECRETS_KEY, given)),
         new Settings.Log(valueOf(Setting.LOG_FORMAT, given), valueOf(Setting.LOG_LEVEL, given)));
   }

@@ -25,6 +25,7 @@ record Setting<T>(String name, SettingType<T> type, String fallback, boolean sec
   /** Above it, one JSON string could be longer than the parser takes. */
   private static final long BODY_BYTES_MAX = 64 * MIB;
 
+  private static final Pattern NETWORK = Pattern.compile("[0-9a-fA-F.:]+/\\d{1,3}");
   private static final Pattern ORIGIN = Pattern.compile("\\*|https?://[^/\\s,]+");
 
   static final Setting<Path> DATA =

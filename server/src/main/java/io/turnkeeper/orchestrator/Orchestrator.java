@@ -7,9 +7,10 @@ import io.turnkeeper.base.RunId;
 import io.turnkeeper.cluster.News;
 import io.turnkeeper.conversation.ConversationStore;
 import io.turnkeeper.db.Db;
-import io.turnkeeper.deletion.Deletions;
 import io.turnkeeper.db.Tx;
+import io.turnkeeper.deletion.Deletions;
 import io.turnkeeper.eventlog.EventLog;
+import io.turnkeeper.queue.Run;
 import io.turnkeeper.queue.RunQueue;
 import io.turnkeeper.snapshot.Snapshots;
 import io.turnkeeper.tenancy.Tenancy;
@@ -23,9 +24,11 @@ import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Serves conversations: claims them, runs their agents, writes what they say, and gives them back.
