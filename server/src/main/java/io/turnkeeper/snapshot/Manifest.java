@@ -153,7 +153,8 @@ record Manifest(List<Chunk> chunks, List<Entry> entries) {
           || chunk >= chunks.size()
           || offset < 0
           || length < 0
-          || offset + length > chunks.get((int) chunk).length()) {
+          || offset > chunks.get((int) chunk).length()
+          || length > chunks.get((int) chunk).length() - offset) {
         throw new CorruptSnapshot("a file with a piece outside its chunk");
       }
       extents.add(new Extent((int) chunk, (int) offset, (int) length));
