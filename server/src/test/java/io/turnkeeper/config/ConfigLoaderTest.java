@@ -55,6 +55,8 @@ class ConfigLoaderTest {
           new Example("remote.deadline", "1s", "5m", "900ms"),
           new Example("remote.token-ttl", "30s", "1h", "1s"),
           new Example("remote.token-key-rotation", "1m", "365d", "59s"),
+          new Example("webhook.networks", "10.0.0.0/8", "fd00::/8,127.0.0.0/8", "localhost"),
+          new Example("webhook.retry", "100ms", "1h", "99ms"),
           new Example("secrets.key", KEY, KEY + "," + KEY, "c2hvcnQ="),
           new Example("log.format", "json", "text", "xml"),
           new Example("log.level", "debug", "error", "loud"));
