@@ -11,7 +11,7 @@ import tools.jackson.databind.JsonNode;
 /** Bodies of requests: a document that can be stored and read again, or a refusal. */
 @Tag("fuzz")
 class BodyFuzzTest {
-  @FuzzTest(maxDuration = "3s")
+  @FuzzTest(maxDuration = "2s")
   void a_body_is_a_document_or_refused(byte[] body) {
     JsonNode read;
     try {

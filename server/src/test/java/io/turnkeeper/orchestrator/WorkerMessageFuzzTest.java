@@ -13,7 +13,7 @@ import tools.jackson.databind.node.ArrayNode;
 /** What a worker from elsewhere says: messages that the log can take, or a refusal. */
 @Tag("fuzz")
 class WorkerMessageFuzzTest {
-  @FuzzTest(maxDuration = "3s")
+  @FuzzTest(maxDuration = "2s")
   void what_a_worker_says_is_taken_or_refused(byte[] body) {
     JsonNode node;
     try {

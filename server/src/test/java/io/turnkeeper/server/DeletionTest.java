@@ -32,6 +32,7 @@ import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -42,6 +43,7 @@ import tools.jackson.databind.JsonNode;
  * deletion every table is searched for it, and both disks.
  */
 @DbTest
+@Tag("embedded")
 @Timeout(180)
 class DeletionTest {
   private static final Duration WITHIN = Duration.ofSeconds(40);

@@ -31,6 +31,7 @@ import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,6 +39,7 @@ import tools.jackson.databind.JsonNode;
 
 /** A run's end, however it comes, is told to whoever asked for it. */
 @DbTest
+@Tag("embedded")
 @Timeout(120)
 class WebhookDeliveryTest {
   private static final Duration WITHIN = Duration.ofSeconds(30);

@@ -15,7 +15,7 @@ class TokenFuzzTest {
       new SigningKey("k1", "only-for-this-test-only-for-this".getBytes(StandardCharsets.UTF_8));
   private static final Instant NOW = Instant.parse("2026-11-25T12:00:00Z");
 
-  @FuzzTest(maxDuration = "3s")
+  @FuzzTest(maxDuration = "2s")
   void no_text_is_a_token_without_the_secret(byte[] text) {
     assertThat(
             TokenText.verify(

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Tag;
 /** Last-Event-ID: a place in the log, or a refusal. */
 @Tag("fuzz")
 class CursorFuzzTest {
-  @FuzzTest(maxDuration = "3s")
+  @FuzzTest(maxDuration = "2s")
   void an_id_is_a_place_or_refused(byte[] text) {
     Cursor cursor;
     try {

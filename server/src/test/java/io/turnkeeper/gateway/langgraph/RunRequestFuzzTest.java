@@ -12,7 +12,7 @@ import tools.jackson.databind.node.ObjectNode;
 /** What a client asks for: a request that is checked whole, or a refusal. */
 @Tag("fuzz")
 class RunRequestFuzzTest {
-  @FuzzTest(maxDuration = "3s")
+  @FuzzTest(maxDuration = "2s")
   void a_request_is_read_or_refused(byte[] body) {
     JsonNode node;
     try {
