@@ -92,7 +92,14 @@ class ArchitectureTest {
                   "Migrations",
                   "PgSession")),
           Map.entry(
-              "http", Set.of("HttpServer", "Exchange", "LongResponse", "SseStream", "PendingJson", "Download")),
+              "http",
+              Set.of(
+                  "HttpServer",
+                  "Exchange",
+                  "LongResponse",
+                  "SseStream",
+                  "PendingJson",
+                  "Download")),
           Map.entry("tenancy", Set.of("Tenancy", "Audit", "Sessions")),
           Map.entry("agents", Set.of("Agents", "Vault")),
           Map.entry("conversation", Set.of("ConversationStore")),

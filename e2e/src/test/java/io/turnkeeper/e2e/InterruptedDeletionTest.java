@@ -109,8 +109,8 @@ class InterruptedDeletionTest {
 
     // Whoever has its files is killed: it finds out when it comes back.
     CompletableFuture<Void> asking =
-        CompletableFuture.runAsync(() ->
-            holder.send(holder.request("/threads/" + thread).DELETE().build()));
+        CompletableFuture.runAsync(
+            () -> holder.send(holder.request("/threads/" + thread).DELETE().build()));
     Awaitility.await("some of it is gone")
         .atMost(WITHIN)
         .pollInterval(Duration.ofMillis(5))
@@ -122,9 +122,7 @@ class InterruptedDeletionTest {
     Awaitility.await("another replica ends it")
         .atMost(WITHIN)
         .pollInterval(Duration.ofMillis(50))
-        .until(
-            () ->
-                count("SELECT count(*) FROM deletions WHERE removed_at IS NOT NULL") == 1);
+        .until(() -> count("SELECT count(*) FROM deletions WHERE removed_at IS NOT NULL") == 1);
     Turnkeeper alive = service.otherThan(holder);
     alive.get("/threads/" + thread).expect(404);
     assertThat(count(left)).isZero();

@@ -124,8 +124,7 @@ final class ThreadCommands extends Group {
     Path part = into.resolveSibling(into.getFileName() + ".part");
     Files.deleteIfExists(part);
     Files.createFile(
-        part,
-        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        part, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
     try {
       try (OutputStream file = Files.newOutputStream(part)) {
         api.download(path, file);

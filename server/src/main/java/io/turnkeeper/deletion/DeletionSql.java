@@ -262,7 +262,9 @@ final class DeletionSql {
       DELETE FROM organizations WHERE id = :organization
       """;
 
-  /** Some of a moment before the last one come again: commits are not in the order of their times. */
+  /**
+   * Some of a moment before the last one come again: commits are not in the order of their times.
+   */
   static final String REMOVED =
       """
       SELECT d.id, d.organization_id, d.conversation_key, d.removed_at

@@ -272,8 +272,7 @@ public final class Deletions {
         .execute();
   }
 
-  private static boolean page(
-      Tx tx, String sql, OrganizationId organization, long key, int limit) {
+  private static boolean page(Tx tx, String sql, OrganizationId organization, long key, int limit) {
     return in(tx.update(sql), organization).bind("key", key).bind("limit", limit).execute()
         == limit;
   }
@@ -293,6 +292,12 @@ public final class Deletions {
   public record Place(@Nullable Instant at, long id) {
     /** Before all of them. */
     public static final Place START = new Place(null, 0);
+
+    /** The later of the two. */
+    public Place later(Place other) {
+      boolean moves = other.at() != null && (at == null || other.at().isAfter(at));
+      return moves ? other : this;
+    }
 
     /** A moment before, for what was committed late. */
     public Place overlapping() {
@@ -317,10 +322,7 @@ public final class Deletions {
 
   /** Drops the numbers of what was removed a month ago. */
   public void forget(Tx tx) {
-    tx.update(DeletionSql.FORGET)
-        .bind("after_ms", KEPT.toMillis())
-        .bind("limit", ROWS)
-        .execute();
+    tx.update(DeletionSql.FORGET).bind("after_ms", KEPT.toMillis()).bind("limit", ROWS).execute();
   }
 
   private static <S extends SqlStatement<S>> S in(S statement, OrganizationId organization) {

@@ -1,6 +1,5 @@
 package io.turnkeeper.eventlog;
 
-import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;

@@ -106,8 +106,7 @@ public final class Export {
     json.writeArrayPropertyStart("events");
     int after = 0;
     while (true) {
-      List<Event> page =
-          conversations.events(conversation.organization(), run.id(), after, EVENTS);
+      List<Event> page = conversations.events(conversation.organization(), run.id(), after, EVENTS);
       for (Event event : page) {
         ObjectNode node = Json.object().put("seq", event.seq()).put("kind", event.kind());
         node.put("at", event.at().toString()).set("data", event.data());

@@ -6,8 +6,8 @@ import java.io.OutputStream;
 import java.util.Arrays;
 
 /**
- * A document of unknown length, written piece by piece. One that is not ended reaches the client
- * as a broken answer.
+ * A document of unknown length, written piece by piece. One that is not ended reaches the client as
+ * a broken answer.
  */
 public final class Download extends LongResponse {
   private static final int PIECE_BYTES = 64 * 1024;

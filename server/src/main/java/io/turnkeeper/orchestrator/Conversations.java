@@ -262,8 +262,7 @@ public final class Conversations {
             tx ->
                 tools
                     .queue()
-                    .turnsAfter(
-                        tx, conversation.organization(), conversation.key(), after, limit));
+                    .turnsAfter(tx, conversation.organization(), conversation.key(), after, limit));
   }
 
   /**

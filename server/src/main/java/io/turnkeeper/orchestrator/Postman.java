@@ -74,7 +74,9 @@ final class Postman {
     due = now != null && now.webhooks().due(tx);
   }
 
-  /** Takes what is due, as much as it may at once, and sends it aside. Never waits for receivers. */
+  /**
+   * Takes what is due, as much as it may at once, and sends it aside. Never waits for receivers.
+   */
   void tick() {
     Serving now = serving;
     int room = AT_ONCE - underWay.get();

@@ -69,8 +69,7 @@ final class Removal {
   /** Hides a conversation, and removes it if that can be done soon; else it goes on later. */
   void conversation(OrganizationId organization, long key, Duration atMost)
       throws InterruptedException {
-    Deletion deletion =
-        tools.db().inTx(organization, tx -> deletions.ask(tx, organization, key));
+    Deletion deletion = tools.db().inTx(organization, tx -> deletions.ask(tx, organization, key));
     signals.letGo(key);
     long deadline = tools.clock().nanos() + atMost.toNanos();
     while (tools.clock().nanos() < deadline) {
@@ -217,16 +216,16 @@ final class Removal {
         break;
       }
     }
-    if (from.at() != null) {
-      freed = from;
-    }
+    freed = freed.later(from);
     onDisk.values().removeIf(disk::free);
-    onDisk.values().forEach(held -> {
-      Long key = held.conversation();
-      if (key != null) {
-        signals.letGo(key);
-      }
-    });
+    onDisk
+        .values()
+        .forEach(held -> {
+          Long key = held.conversation();
+          if (key != null) {
+            signals.letGo(key);
+          }
+        });
   }
 
   private void await() throws InterruptedException {

@@ -5,7 +5,6 @@ import io.turnkeeper.base.Json;
 import io.turnkeeper.base.OrganizationId;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.db.Tx;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;

@@ -1,7 +1,6 @@
 package io.turnkeeper.remote;
 
 import io.turnkeeper.base.AgentId;
-import io.turnkeeper.base.Conversation;
 import io.turnkeeper.base.Json;
 import io.turnkeeper.base.LeaseToken;
 import io.turnkeeper.base.OrganizationId;

@@ -61,7 +61,6 @@ final class Contents {
   }
 
   private InputStream piece(Extent extent) {
-    return new ByteArrayInputStream(
-        chunks.chunk(extent.chunk()), extent.offset(), extent.length());
+    return new ByteArrayInputStream(chunks.chunk(extent.chunk()), extent.offset(), extent.length());
   }
 }

@@ -181,8 +181,7 @@ final class DatabaseStore implements Store {
       visitor.begin(new SnapshotInfo(row.run(), row.turn(), row.session()));
       new Contents(
               opened.manifest(),
-              names ->
-                  db.inTx(conversation.organization(), tx -> chunks(tx, conversation, names)))
+              names -> db.inTx(conversation.organization(), tx -> chunks(tx, conversation, names)))
           .show(visitor);
     });
     return newest.isPresent();

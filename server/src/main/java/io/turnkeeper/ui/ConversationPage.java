@@ -1,13 +1,11 @@
 package io.turnkeeper.ui;
 
-import io.turnkeeper.base.Json;
 import io.turnkeeper.base.Refusal;
 import io.turnkeeper.base.RunId;
 import io.turnkeeper.conversation.StoredConversation;
-import io.turnkeeper.eventlog.Event;
 import io.turnkeeper.eventlog.Subscription;
-import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.gateway.Export;
+import io.turnkeeper.gateway.Guard;
 import io.turnkeeper.http.Exchange;
 import io.turnkeeper.http.Route;
 import io.turnkeeper.queue.LeaseView;
@@ -22,14 +20,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import tools.jackson.databind.node.ArrayNode;
-import tools.jackson.databind.node.ObjectNode;
 
 /** One conversation: the chat, the timeline beside it, and what may be done. */
 final class ConversationPage {
   /** Turns on a page; older ones are a page away. */
   private static final int PAGE = 20;
-
 
   private final Console.Desk desk;
 
@@ -187,10 +182,7 @@ final class ConversationPage {
 
   private void export(Exchange exchange, View view) {
     Export.answer(
-        exchange,
-        desk.parts().conversations(),
-        conversation(exchange, view),
-        view.caller().role());
+        exchange, desk.parts().conversations(), conversation(exchange, view), view.caller().role());
   }
 
   private Done send(Exchange exchange, View view, Form form) {

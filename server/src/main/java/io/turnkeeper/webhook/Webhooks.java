@@ -28,8 +28,8 @@ import javax.crypto.spec.SecretKeySpec;
 
 /**
  * URLs that tenants give, to be told of a run's end. Each is checked by the addresses that its name
- * has at that moment, when it is given and again before each attempt, and the connection goes to the
- * address that was checked. Redirects are answers like any other, and not followed.
+ * has at that moment, when it is given and again before each attempt, and the connection goes to
+ * the address that was checked. Redirects are answers like any other, and not followed.
  */
 public final class Webhooks {
   /** Longer than an attempt takes: until then nobody else makes one. */
@@ -85,9 +85,11 @@ public final class Webhooks {
   public static URI parse(String text) {
     try {
       URI url = new URI(text);
-      boolean web = "http".equalsIgnoreCase(url.getScheme()) || "https".equalsIgnoreCase(url.getScheme());
+      boolean web =
+          "http".equalsIgnoreCase(url.getScheme()) || "https".equalsIgnoreCase(url.getScheme());
       boolean whole = url.getHost() != null && url.getRawUserInfo() == null && url.getPort() != 0;
-      boolean plain = text.length() <= URL_CHARS_MAX && text.chars().allMatch(c -> c > ' ' && c < 127);
+      boolean plain =
+          text.length() <= URL_CHARS_MAX && text.chars().allMatch(c -> c > ' ' && c < 127);
       if (web && whole && plain && url.getPort() <= 65_535) {
         return url;
       }
@@ -112,7 +114,9 @@ public final class Webhooks {
       address(parse(text));
     } catch (IOException refused) {
       throw new Refusal.Invalid(
-          "webhook_address", "webhook", "webhook must lead to a public address: " + refused.getMessage());
+          "webhook_address",
+          "webhook",
+          "webhook must lead to a public address: " + refused.getMessage());
     }
   }
 

@@ -110,6 +110,33 @@ class CommandsTest {
   }
 
   @Test
+  void an_organization_is_deleted_only_when_that_is_said_twice() {
+    server.on("DELETE /admin/organizations/acme", Answer.json(202, "{\"deleting\":true}"));
+
+    assertThat(run("orgs", "delete", "acme")).isEqualTo(2);
+    assertThat(text(err)).contains("--yes");
+    assertThat(server.asked()).isEmpty();
+    assertThat(run("orgs", "delete", "acme", "--yes")).isZero();
+    assertThat(text(out)).contains("acme is being deleted");
+  }
+
+  @Test
+  void an_export_is_a_file_only_when_it_is_whole() throws IOException {
+    Path into = home.resolve("t1.json");
+    Answer broken = new Answer(200, "application/json", Map.of(), "{\"runs\":[", true);
+    server.on("GET /threads/t1/export", broken, Answer.json(200, "{\"runs\":[]}"));
+
+    assertThat(run("threads", "export", "t1", "--out", into.toString())).isEqualTo(4);
+    assertThat(into).doesNotExist();
+    assertThat(run("threads", "export", "t1", "--out", into.toString())).isZero();
+    assertThat(into).hasContent("{\"runs\":[]}");
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(into)))
+        .isEqualTo("rw-------");
+    assertThat(run("threads", "export", "t1")).isZero();
+    assertThat(text(out)).contains("{\"runs\":[]}");
+  }
+
+  @Test
   void what_a_waiting_run_asks_is_answered_by_its_id() {
     server.on("GET /admin/runs/r1", Answer.json(200, "{\"thread_id\":\"t1\"}"));
     server.on("POST " + RUN + "/permissions/p1", Answer.json(200, "{}"));

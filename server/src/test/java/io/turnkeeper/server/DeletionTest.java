@@ -92,8 +92,7 @@ class DeletionTest {
     client.close();
   }
 
-  private HttpResponse<String> send(
-      String key, String method, String path, @Nullable String body) {
+  private HttpResponse<String> send(String key, String method, String path, @Nullable String body) {
     return send(replicas.getFirst(), key, method, path, body);
   }
 
@@ -121,8 +120,7 @@ class DeletionTest {
   private record Tenant(UUID id, String key, String workerKey) {}
 
   private Tenant tenant(String name, String marker) {
-    JsonNode made =
-        done(operator, "POST", "/admin/organizations", "{\"name\":\"" + name + "\"}");
+    JsonNode made = done(operator, "POST", "/admin/organizations", "{\"name\":\"" + name + "\"}");
     String key = made.path("admin_key").asString();
     String agent =
         "{\"name\":\"notes\",\"kind\":\"command\",\"command\":[\"sh\",\"-c\",%s],"
@@ -171,8 +169,7 @@ class DeletionTest {
         "{\"assistant_id\":\"far\",\"if_not_exists\":\"create\",\"input\":\"" + marker + "\"}";
     done(tenant.key(), "POST", "/threads/far-" + marker + "/runs", body);
     String asking = "{\"worker\":\"" + marker.substring(0, 20) + "\",\"wait_ms\":15000}";
-    JsonNode given =
-        done(tenant.workerKey(), "POST", "/worker/claim", asking).path("runs").path(0);
+    JsonNode given = done(tenant.workerKey(), "POST", "/worker/claim", asking).path("runs").path(0);
     String token = given.path("token").asString();
     String said =
         "{\"events\":[{\"seq\":1,\"type\":\"text\",\"text\":\"%s\"},"
@@ -226,7 +223,8 @@ class DeletionTest {
                 SELECT c.relname FROM pg_class c
                  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
                    AND NOT c.relispartition AND c.relname NOT LIKE 'flyway%'
-                   AND """
+                   AND\
+                """
                     + " "
                     + where)
             .mapTo(String.class)
@@ -298,8 +296,7 @@ class DeletionTest {
     workElsewhere(tenant, marker);
     long key = key(thread);
     long far = key("far-" + marker);
-    assertThat(holding(marker))
-        .contains("conversations", "runs", "run_events");
+    assertThat(holding(marker)).contains("conversations", "runs", "run_events");
     assertThat(naming("conversation_key", key))
         .contains("mailboxes", "runs", "snapshots", "snapshot_chunks");
     assertThat(naming("conversation_key", far)).contains("worker_turns");
@@ -310,8 +307,7 @@ class DeletionTest {
 
     assertThat(send(tenant.key(), "GET", "/threads/" + thread, null).statusCode()).isEqualTo(404);
     for (long gone : List.of(key, far)) {
-      await(
-          "its rows go", () -> naming("conversation_key", gone).equals(Set.of("deletions")));
+      await("its rows go", () -> naming("conversation_key", gone).equals(Set.of("deletions")));
     }
     db.useTx(tx -> tx.update("DELETE FROM workers").execute()); // their names are not the thread's
     assertThat(holding(marker)).isEmpty();
@@ -319,7 +315,8 @@ class DeletionTest {
     assertThat(holding(other)).contains("conversations", "runs", "run_events");
     done(tenant.key(), "GET", "/threads/" + kept, null);
     // The name is free at once, for a conversation that knows nothing of the other.
-    String again = done(tenant.key(), "POST", "/threads", "{\"thread_id\":\"" + thread + "\"}").toString();
+    String again =
+        done(tenant.key(), "POST", "/threads", "{\"thread_id\":\"" + thread + "\"}").toString();
     assertThat(again).doesNotContain("more");
   }
 
@@ -342,7 +339,10 @@ class DeletionTest {
     assertThat(whole.path("runs")).hasSize(2);
     assertThat(whole.path("runs").path(0).path("events").toString()).contains(marker);
     JsonNode file =
-        whole.path("files").path("entries").valueStream()
+        whole
+            .path("files")
+            .path("entries")
+            .valueStream()
             .filter(entry -> entry.path("path").asString().endsWith("seen"))
             .findFirst()
             .orElseThrow();
@@ -385,8 +385,7 @@ class DeletionTest {
         .isEqualTo(404);
     await(
         "its rows go",
-        () ->
-            holding(tenant.id().toString()).equals(Set.of("audit_log", "deletions")));
+        () -> holding(tenant.id().toString()).equals(Set.of("audit_log", "deletions")));
     assertThat(holding(marker)).isEmpty();
     assertThat(holding("doomed")).containsExactly("audit_log");
     await("its files go", () -> onDisks(tenant.id().toString()).isEmpty());

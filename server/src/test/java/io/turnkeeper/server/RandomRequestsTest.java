@@ -41,7 +41,8 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * Requests as a seed makes them from the API's own document: some as it says, most nearly so. None
  * may be answered with 5xx, save 501 for what is said not to be served, and none may leave an ERROR
- * in the log. The same requests again: {@code -Drequests.seed=N}; more: {@code -Drequests.seconds=N}.
+ * in the log. The same requests again: {@code -Drequests.seed=N}; more: {@code
+ * -Drequests.seconds=N}.
  */
 @DbTest
 @Tag("embedded")
@@ -120,15 +121,11 @@ class RandomRequestsTest {
     String workerKey = made("/admin/keys", worker).path("key").asString();
     made("/threads", "{\"thread_id\":\"t1\"}");
     made("/threads/t1/runs", "{\"assistant_id\":\"cat\",\"input\":\"hi\"}");
-    String run = made("/runs", "{\"assistant_id\":\"far\",\"input\":\"hi\"}").path("run_id").asString();
+    String run =
+        made("/runs", "{\"assistant_id\":\"far\",\"input\":\"hi\"}").path("run_id").asString();
     keys.add(workerKey);
     String token =
-        Json.parse(
-                text(
-                    workerKey,
-                    "POST",
-                    "/worker/claim",
-                    "{\"worker\":\"w\",\"wait_ms\":15000}"))
+        Json.parse(text(workerKey, "POST", "/worker/claim", "{\"worker\":\"w\",\"wait_ms\":15000}"))
             .path("runs")
             .path(0)
             .path("token")
@@ -180,7 +177,9 @@ class RandomRequestsTest {
                 .forEach(one ->
                     all.add(
                         new Operation(
-                            one.getKey().toUpperCase(Locale.ROOT), path.getKey(), one.getValue()))));
+                            one.getKey().toUpperCase(Locale.ROOT),
+                            path.getKey(),
+                            one.getValue()))));
     return all;
   }
 
@@ -200,13 +199,7 @@ class RandomRequestsTest {
       assertThat(answer.status() < 500 || notServed)
           .as(
               "-Drequests.seed=%d, request %d: %s %s with %s is answered with %d %s",
-              seed,
-              sent,
-              request.method(),
-              request.uri(),
-              lastBody,
-              answer.status(),
-              answer.body())
+              seed, sent, request.method(), request.uri(), lastBody, answer.status(), answer.body())
           .isTrue();
     }
     log.info("{} requests of seed {}", sent, seed);
@@ -273,7 +266,8 @@ class RandomRequestsTest {
       return chance(0.1) ? "{}" : "";
     }
     if (chance(0.05)) {
-      return one(List.of("", "{", "[]", "null", "7", "\"x\"", "[".repeat(300), "{\"a\":1,\"a\":2}"));
+      return one(
+          List.of("", "{", "[]", "null", "7", "\"x\"", "[".repeat(300), "{\"a\":1,\"a\":2}"));
     }
     return Json.write(value(schema.path("schema"), 4));
   }

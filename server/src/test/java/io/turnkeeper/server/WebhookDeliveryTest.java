@@ -59,13 +59,13 @@ class WebhookDeliveryTest {
   private final String key;
 
   WebhookDeliveryTest(DatabaseUrl url, @TempDir Path data) throws IOException {
-    receiver =
-        HttpServer.create(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 5);
+    receiver = HttpServer.create(new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 5);
     receiver.createContext(
         "/hook",
         exchange -> {
           var headers = exchange.getRequestHeaders();
-          String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+          String body =
+              new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
           Integer status = answers.poll();
           exchange.sendResponseHeaders(status == null ? 200 : status, -1);
           exchange.close();
@@ -96,10 +96,7 @@ class WebhookDeliveryTest {
             Map.of(), flags, Optional.empty(), data, ConfigLoader.Machine.here());
     server = Server.start(ConfigLoader.load(inputs).settings(), (at, admin) -> {});
     key = server.newAdminKey().orElseThrow();
-    done(
-        "POST",
-        "/admin/agents",
-        "{\"name\":\"cat\",\"kind\":\"command\",\"command\":[\"cat\"]}");
+    done("POST", "/admin/agents", "{\"name\":\"cat\",\"kind\":\"command\",\"command\":[\"cat\"]}");
   }
 
   @AfterAll

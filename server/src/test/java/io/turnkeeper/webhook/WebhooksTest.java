@@ -112,7 +112,8 @@ class WebhooksTest {
   @Test
   void one_bad_address_among_good_ones_is_enough() {
     Webhooks.Resolver both =
-        host -> new InetAddress[] {InetAddress.getByName("8.8.8.8"), InetAddress.getByName("10.0.0.1")};
+        host ->
+            new InetAddress[] {InetAddress.getByName("8.8.8.8"), InetAddress.getByName("10.0.0.1")};
     assertThatThrownBy(() -> webhooks(List.of(), both).check("http://hooks.example/"))
         .isInstanceOf(Refusal.Invalid.class);
   }
@@ -199,8 +200,7 @@ class WebhooksTest {
           webhooks(
               List.of("127.0.0.1/32"),
               host -> new InetAddress[] {InetAddress.getByName("127.0.0.1")});
-      Delivery delivery =
-          delivery("http://hooks.invalid:" + receiver.port() + "/a/path?x=1");
+      Delivery delivery = delivery("http://hooks.invalid:" + receiver.port() + "/a/path?x=1");
 
       Sent sent = webhooks.send(delivery, SECRET, "{\"said\":\"grüß dich\"}");
 
@@ -262,8 +262,7 @@ class WebhooksTest {
                     + "/\r\n\r\n")) {
       Webhooks webhooks = webhooks(List.of("127.0.0.0/8"), WebhooksTest::literal);
 
-      Sent sent =
-          webhooks.send(delivery("http://127.0.0.1:" + outside.port() + "/"), SECRET, "{}");
+      Sent sent = webhooks.send(delivery("http://127.0.0.1:" + outside.port() + "/"), SECRET, "{}");
 
       assertThat(sent).isEqualTo(new Sent(false, false, "status 307"));
       assertThat(inside.connections).hasValue(0);

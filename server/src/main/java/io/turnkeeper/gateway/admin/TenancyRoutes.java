@@ -58,8 +58,7 @@ final class TenancyRoutes {
         Route.get("/admin/keys", guard.admin(this::listKeys)),
         Route.delete("/admin/keys/{id}", guard.admin(key("revoke", ID), this::revokeKey)),
         Route.post("/admin/keys/{id}/limits", guard.admin(key("limit", ID), this::limitKey)),
-        Route.get(
-            "/admin/webhooks/secret", guard.admin(webhooks("show"), this::showWebhookSecret)),
+        Route.get("/admin/webhooks/secret", guard.admin(webhooks("show"), this::showWebhookSecret)),
         Route.post(
             "/admin/webhooks/secret", guard.admin(webhooks("replace"), this::replaceWebhookSecret)),
         Route.get("/admin/audit", guard.admin(this::audit)),

@@ -111,7 +111,8 @@ class RunRequestTest {
 
   @Test
   void a_webhook_is_kept_with_what_the_client_asked_for() {
-    assertThat(read(",'webhook':'https://example.org/hook?a=1'").options().path("webhook").asString())
+    assertThat(
+            read(",'webhook':'https://example.org/hook?a=1'").options().path("webhook").asString())
         .isEqualTo("https://example.org/hook?a=1");
   }
 
