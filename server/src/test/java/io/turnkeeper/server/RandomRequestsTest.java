@@ -95,6 +95,9 @@ class RandomRequestsTest {
         Map.of(
             "port",
             "0",
+            // What the requests began need not end well.
+            "drain-timeout",
+            "0s",
             "data",
             data.toString(),
             "database-url",
